@@ -1,0 +1,16 @@
+//! What differs between operating systems: clocks, meters, signals, files, the host itself.
+//! Knows nothing of benchmarks.
+
+mod clock;
+mod files;
+mod host;
+mod process;
+mod sys;
+mod usage;
+
+pub use clock::{Clock, MonotonicClock};
+pub use files::{FilePath, lock, parse_printable, printable, sweep, write_atomic};
+pub use host::{Conditions, Host, Utc, peak_memory, utc_now};
+pub use process::{Ending, interrupts, limit_memory, watch_interrupts};
+pub use sys::{Beacon, MappedFile};
+pub use usage::{Meter, Usage};

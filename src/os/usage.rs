@@ -1,0 +1,101 @@
+//! What a stretch of work cost the processor, and how long it waited for one.
+
+use crate::unit::Nanos;
+
+/// Readings of the meters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time so far.
+    pub cpu: Nanos,
+    /// Time so far that the measuring thread was ready to run but had no processor; zero where the
+    /// system does not tell.
+    pub waited: Nanos,
+}
+
+/// Reads CPU time and run-queue wait. A reading costs about a microsecond: take it outside what
+/// is timed. Belongs to the thread that made it.
+#[derive(Debug)]
+pub struct Meter {
+    whole_process: bool,
+    #[cfg(target_os = "linux")]
+    schedstat: Option<std::fs::File>,
+    bound_to_this_thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Meter {
+    /// A meter of the calling thread, or with `whole_process` of the CPU time of all threads.
+    pub fn new(whole_process: bool) -> Self {
+        Self {
+            whole_process,
+            #[cfg(target_os = "linux")]
+            schedstat: std::fs::File::open("/proc/thread-self/schedstat").ok(),
+            bound_to_this_thread: std::marker::PhantomData,
+        }
+    }
+
+    /// Whether the run-queue wait is known here.
+    pub fn knows_wait(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.schedstat.is_some();
+        #[cfg(not(target_os = "linux"))]
+        return false;
+    }
+
+    /// Reads both meters.
+    pub fn read(&self) -> Usage {
+        Usage { cpu: self.cpu(), waited: self.waited() }
+    }
+
+    #[cfg(unix)]
+    fn cpu(&self) -> Nanos {
+        use rustix::time::{ClockId, clock_gettime};
+        let id = if self.whole_process { ClockId::ProcessCPUTime } else { ClockId::ThreadCPUTime };
+        let time = clock_gettime(id);
+        Nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    }
+
+    #[cfg(not(unix))]
+    fn cpu(&self) -> Nanos {
+        Nanos::ZERO
+    }
+
+    #[cfg(target_os = "linux")]
+    fn waited(&self) -> Nanos {
+        use std::os::unix::fs::FileExt;
+        let mut text = [0_u8; 80];
+        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
+        // The fields are: time on the processor, time waiting for one, time slices.
+        let waited = read
+            .and_then(|n| std::str::from_utf8(&text[..n]).ok())
+            .and_then(|text| text.split_ascii_whitespace().nth(1))
+            .and_then(|field| field.parse().ok());
+        Nanos(waited.unwrap_or(0))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn waited(&self) -> Nanos {
+        Nanos::ZERO
+    }
+}
+
+impl Usage {
+    /// What was used since `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self { cpu: self.cpu.since(earlier.cpu), waited: self.waited.since(earlier.waited) }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_costs_cpu_time() {
+        let meter = Meter::new(false);
+        let before = meter.read();
+        let sum = (0..2_000_000_u64).fold(0, |a, b| std::hint::black_box(a ^ b));
+        std::hint::black_box(sum);
+        let used = meter.read().since(before);
+        assert!(used.cpu > Nanos::ZERO && used.cpu < Nanos(10_000_000_000), "{used:?}");
+    }
+}

@@ -1,0 +1,17 @@
+//! What to measure: a scenario file (TOML), checked, then expanded into a flat [`Plan`] of cells.
+//! Holds names only: the known engines, families and models are passed in. Opens no model.
+
+mod check;
+mod error;
+mod images;
+mod options;
+mod plan;
+mod source;
+mod wire;
+
+pub use check::{Known, Model, Scenario, load};
+pub use error::Invalid;
+pub use options::{EngineOptions, Fault, NullOptions, Optimization, OrtOptions};
+pub use plan::{Cell, CellId, MAX_CELLS, Plan};
+pub use source::Source;
+pub use wire::{Matrix, Measure, Mode, Postprocess, Precision, SCHEMA, json_schema};

@@ -1,0 +1,211 @@
+//! Runs a plan: every cell in several worker processes, interleaved, so that drift of the machine
+//! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
+
+mod launch;
+mod measure;
+mod preflight;
+mod protocol;
+mod worker;
+
+pub use launch::{Answer, Workers};
+pub use measure::{Series, Tools, measure};
+pub use preflight::{ImageFacts, ModelFacts, Problem, Ready, preflight};
+pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
+pub use worker::work;
+
+use crate::{
+    os::{Conditions, Ending, FilePath, interrupts, utc_now},
+    scenario::{Cell, EngineOptions, Measure, Postprocess},
+    timing::Stage,
+    unit::Nanos,
+};
+use serde::{Deserialize, Serialize};
+use std::{io, path::PathBuf, time::Duration};
+
+/// Why a cell has no numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reason(pub String);
+
+/// What came of a launch.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Numbers.
+    Measured(Box<Measured>),
+    /// The cell cannot run here.
+    Skipped(Reason),
+    /// The cell should have run.
+    Failed(Failure),
+}
+
+/// How a launch failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// In words.
+    pub reason: String,
+    /// How the worker ended, where it did not end by saying why.
+    pub ending: Option<Ending>,
+    /// Stage it was in.
+    pub last_stage: Option<Stage>,
+    /// Last bytes of its standard error.
+    pub stderr_tail: String,
+}
+
+impl From<Result<Message, Failure>> for Outcome {
+    fn from(last: Result<Message, Failure>) -> Self {
+        match last {
+            Ok(Message::Finished(measured)) => Self::Measured(measured),
+            Ok(Message::Refused { skip: true, reason }) => Self::Skipped(Reason(reason)),
+            Ok(Message::Refused { skip: false, reason }) => Self::Failed(Failure::refused(reason)),
+            Ok(_) => Self::Failed(Failure::refused("the worker answered another task".to_owned())),
+            Err(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+impl Failure {
+    fn refused(reason: String) -> Self {
+        Self { reason, ending: None, last_stage: None, stderr_tail: String::new() }
+    }
+}
+
+/// One launch of one cell, done.
+#[derive(Clone, Debug)]
+pub struct Launched {
+    /// Cell.
+    pub cell: Cell,
+    /// Number of the launch, from 0.
+    pub launch: u32,
+    /// When it began, UTC.
+    pub started: String,
+    /// The machine's state then.
+    pub conditions: Conditions,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Detections on every image, if they were asked for.
+    pub detections: Vec<ImageDetections>,
+}
+
+/// What the runner tells the outside world.
+pub enum Event<'a> {
+    /// A launch begins: its cell, its number.
+    Started(&'a Cell, u32),
+    /// It has come this far: iterations and time.
+    Progress(usize, Nanos),
+    /// It is done.
+    Finished(&'a Launched),
+}
+
+/// Listens to a run; the store and the screen are both listeners.
+pub trait Observer {
+    /// Called in order. An error ends the run: what cannot be kept need not be measured.
+    ///
+    /// # Errors
+    /// When the event cannot be kept.
+    fn on(&mut self, event: Event<'_>) -> io::Result<()>;
+}
+
+/// A cell that is to run, with the file of its model.
+#[derive(Clone, Debug)]
+pub struct Runnable {
+    /// Cell.
+    pub cell: Cell,
+    /// Model file.
+    pub model: PathBuf,
+}
+
+/// Everything all launches of a run have in common.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Images in the order in which they are taken.
+    pub images: Vec<FilePath>,
+    /// Budget.
+    pub measure: Measure,
+    /// Thresholds.
+    pub postprocess: Postprocess,
+    /// Engine options.
+    pub engine: EngineOptions,
+    /// Folder for the workers' beacons.
+    pub scratch: PathBuf,
+    /// Whether the first launch of each cell reports its detections.
+    pub detections: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All launches are done.
+    Complete,
+    /// The user asked to stop; the launch under way was finished, or, asked twice, given up.
+    Interrupted,
+}
+
+/// Launches every cell `setup.measure.launches` times: all cells once, then all again. Leaves out
+/// what `done` says is there already.
+///
+/// # Errors
+/// When no worker can be started or the observer cannot keep a result.
+pub fn run(
+    cells: &[Runnable],
+    setup: &Setup,
+    workers: &Workers,
+    done: &dyn Fn(&Cell, u32) -> bool,
+    observer: &mut dyn Observer,
+) -> io::Result<End> {
+    for launch in 0..setup.measure.launches {
+        for runnable in cells {
+            if done(&runnable.cell, launch) {
+                continue;
+            }
+            if interrupts() > 0 {
+                return Ok(End::Interrupted);
+            }
+            observer.on(Event::Started(&runnable.cell, launch))?;
+            match launch_one(runnable, launch, setup, workers, observer) {
+                Ok(launched) => observer.on(Event::Finished(&launched))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Ok(End::Interrupted);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(if interrupts() > 0 { End::Interrupted } else { End::Complete })
+}
+
+fn launch_one(
+    runnable: &Runnable,
+    launch: u32,
+    setup: &Setup,
+    workers: &Workers,
+    observer: &mut dyn Observer,
+) -> io::Result<Launched> {
+    let cell = &runnable.cell;
+    let started = utc_now().iso();
+    let conditions = Conditions::read();
+    let beacon = FilePath(setup.scratch.join(format!(".{}-{launch}.stage", cell.hash())));
+    let job = Job {
+        cell: cell.clone(),
+        launch,
+        model: FilePath(runnable.model.clone()),
+        images: setup.images.clone(),
+        measure: setup.measure.clone(),
+        postprocess: setup.postprocess.clone(),
+        engine: setup.engine.clone(),
+        beacon: beacon.clone(),
+        detections: setup.detections && launch == 0,
+    };
+    let limit = Duration::from_secs_f64(job.measure.max_seconds + job.measure.timeout_seconds);
+    let mut heard = Ok(());
+    let answer = workers.run(&Task::Launch(Box::new(job)), limit, Some(&beacon), &mut |n, at| {
+        if heard.is_ok() {
+            heard = observer.on(Event::Progress(n, at));
+        }
+    });
+    // The worker may not have come far enough to make it.
+    let _ = std::fs::remove_file(&beacon.0);
+    let Answer { last, detections } = answer?;
+    heard?;
+    let outcome = last.into();
+    Ok(Launched { cell: cell.clone(), launch, started, conditions, outcome, detections })
+}

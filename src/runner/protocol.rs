@@ -1,0 +1,132 @@
+//! What parent and worker say to each other: one JSON value per line. The parent writes one
+//! [`Task`] and keeps the pipe open; a worker whose parent is gone sees the pipe end and stops.
+
+use crate::{
+    engine::Runtime,
+    family::Detection,
+    os::FilePath,
+    scenario::{Cell, EngineOptions, Measure, Postprocess, Precision},
+    stats::Stop,
+    timing::Sample,
+    unit::Nanos,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a worker is asked to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Say what an engine consists of here.
+    Probe {
+        /// Engine.
+        engine: String,
+        /// Its options.
+        options: EngineOptions,
+    },
+    /// Measure one launch.
+    Launch(Box<Job>),
+}
+
+/// One launch of one cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// What to measure.
+    pub cell: Cell,
+    /// Number of the launch, from 0.
+    pub launch: u32,
+    /// Model file.
+    pub model: FilePath,
+    /// Images in the order in which they are taken.
+    pub images: Vec<FilePath>,
+    /// Budget.
+    pub measure: Measure,
+    /// Thresholds.
+    pub postprocess: Postprocess,
+    /// Engine options.
+    pub engine: EngineOptions,
+    /// File in which the worker leaves the stage it is in.
+    pub beacon: FilePath,
+    /// Whether to send the detections on every image after measuring.
+    pub detections: bool,
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    /// The answer to [`Task::Probe`].
+    Runtime(Runtime),
+    /// Still measuring.
+    Progress {
+        /// Iterations so far, warm-up included.
+        iterations: usize,
+        /// Time measured so far.
+        elapsed: Nanos,
+    },
+    /// Detections on one image.
+    Detections(ImageDetections),
+    /// The task cannot be done.
+    Refused {
+        /// Whether the cell cannot run here at all, as against should have run.
+        skip: bool,
+        /// Why.
+        reason: String,
+    },
+    /// The launch is complete.
+    Finished(Box<Measured>),
+}
+
+/// What was found on one image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageDetections {
+    /// Image file.
+    pub image: FilePath,
+    /// Detections, best first.
+    pub detections: Vec<Detection>,
+}
+
+/// Everything learned from one launch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// All iterations in order; those of the warm-up are flagged.
+    pub samples: Vec<Sample>,
+    /// Facts about the launch.
+    pub facts: Facts,
+}
+
+/// What is known of a launch beside its samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Which bound ended it.
+    pub stop: Stop,
+    /// Iterations at the start that are left out of every summary.
+    pub warmup: usize,
+    /// Whether the series had settled at its end.
+    pub settled: bool,
+    /// Time to load the model.
+    pub load: Nanos,
+    /// Precision the engine computed in.
+    pub executed_precision: Precision,
+    /// What computed.
+    pub runtime: Runtime,
+    /// Detections per image, mean over all iterations after the warm-up.
+    pub detections_per_image: f64,
+    /// Whether run-queue waits are known on this system.
+    pub knows_wait: bool,
+    /// What the CPU time counts: the measuring thread or the whole process.
+    pub cpu_of: CpuOf,
+    /// Median time that an iteration's readings outside the timed region took.
+    pub harness: Nanos,
+    /// Most memory the worker held, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Whose CPU time a sample holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CpuOf {
+    /// The measuring thread: with one inference thread.
+    Thread,
+    /// The whole worker: with several.
+    Process,
+}

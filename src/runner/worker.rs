@@ -1,0 +1,186 @@
+//! The child process of a launch: reads a task from standard input, does it, says so on standard
+//! output. Keeps nothing and prints nothing else.
+
+use super::{
+    measure::{self, Tools},
+    protocol::{Facts, ImageDetections, Job, Measured, Message, Task},
+};
+use crate::{
+    engine::{self, LoadSpec, Session},
+    family::{self, Adapter, FamilyOptions},
+    os::{self, Beacon, Meter, MonotonicClock},
+    pipeline::Pipeline,
+    scenario::Postprocess,
+    stats::StopRule,
+    timing::Marks,
+    unit::Nanos,
+};
+use std::{
+    fs,
+    io::{self, BufRead, Read, Write},
+    sync::atomic::AtomicU8,
+};
+
+/// Does the one task that standard input holds.
+///
+/// # Errors
+/// When the task cannot be read or an answer not be written; whatever goes wrong in the task
+/// itself is an answer.
+pub fn work(output: &mut dyn Write) -> io::Result<()> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    stop_with_parent();
+    match serde_json::from_str(&line)? {
+        Task::Probe { engine, options } => {
+            let answer = engine::named(&engine).and_then(|engine| engine.runtime(&options));
+            say(output, &answer.map_or_else(|error| refusal(&error), Message::Runtime))
+        }
+        Task::Launch(job) => {
+            let answer = launch(&job, output).unwrap_or_else(|refused| refused);
+            say(output, &answer)
+        }
+    }
+}
+
+/// Ends this process as soon as the parent's end of the pipe is gone, however the parent died.
+fn stop_with_parent() {
+    std::thread::spawn(|| {
+        let _ = io::stdin().lock().read_to_end(&mut Vec::new());
+        std::process::exit(2);
+    });
+}
+
+fn say(output: &mut dyn Write, message: &Message) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, message)?;
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+fn refusal(error: &engine::Error) -> Message {
+    let skip = matches!(error, engine::Error::Unavailable(_) | engine::Error::Unsupported(_));
+    Message::Refused { skip, reason: error.to_string() }
+}
+
+fn failed(reason: impl ToString) -> Message {
+    Message::Refused { skip: false, reason: reason.to_string() }
+}
+
+fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
+    if let Some(mib) = job.measure.max_memory_mib {
+        os::limit_memory(mib.saturating_mul(1 << 20))
+            .map_err(|error| failed(format!("measure.max_memory_mib cannot be set: {error}")))?;
+    }
+    let mut beacon = Beacon::create(&job.beacon.0)
+        .map_err(|error| failed(format!("cannot write {}: {error}", job.beacon)))?;
+    let clock = MonotonicClock::new();
+    let images = read_images(job)?;
+    let start = os::Clock::now(&clock);
+    let (session, adapter, engine) = load(job)?;
+    let load = os::Clock::now(&clock).since(start);
+    let executed_precision = session.executed_precision();
+    let runtime = engine.runtime(&job.engine).map_err(|error| refusal(&error))?;
+    let batch = job.cell.id.batch as usize;
+    let mut pipeline = Pipeline::new(session, adapter, batch);
+    let cpu_of = measure::cpu_of(job.cell.id.threads);
+    let meter = Meter::new(cpu_of == super::CpuOf::Process);
+    let tools = Tools { clock: &clock, meter: &meter, beacon: beacon.byte() };
+    let mut listen = |iterations, elapsed| {
+        // A parent that no longer listens has closed standard input too, which ends this process.
+        let _ = say(output, &Message::Progress { iterations, elapsed });
+    };
+    let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen)
+        .map_err(failed)?;
+    if job.detections {
+        detect(job, &mut pipeline, &images, output)?;
+    }
+    Ok(Message::Finished(Box::new(Measured {
+        samples: series.samples,
+        facts: Facts {
+            stop: series.stop,
+            warmup: series.warmup,
+            settled: series.settled,
+            load,
+            executed_precision,
+            runtime,
+            detections_per_image: series.detections_per_image,
+            knows_wait: meter.knows_wait(),
+            cpu_of,
+            harness: series.harness,
+            peak_memory_bytes: os::peak_memory(),
+        },
+    })))
+}
+
+fn read_images(job: &Job) -> Result<Vec<Vec<u8>>, Message> {
+    let read = |path: &os::FilePath| {
+        fs::read(&path.0).map_err(|error| failed(format!("cannot read the image {path}: {error}")))
+    };
+    job.images.iter().map(read).collect()
+}
+
+type Loaded = (Box<dyn Session>, Box<dyn Adapter>, Box<dyn engine::Engine>);
+
+fn load(job: &Job) -> Result<Loaded, Message> {
+    let id = &job.cell.id;
+    let engine = engine::named(&id.engine).map_err(|error| refusal(&error))?;
+    let spec = LoadSpec {
+        model: &job.model.0,
+        threads: id.threads as usize,
+        batch: id.batch as usize,
+        precision: id.precision,
+        launch: job.launch,
+        options: &job.engine,
+    };
+    let session = engine.load(&spec).map_err(|error| refusal(&error))?;
+    let family = family::named(&id.family).map_err(failed)?;
+    let adapter = family
+        .adapt(session.io(), spec.batch, &family_options(&job.postprocess))
+        .map_err(failed)?;
+    Ok((session, adapter, engine))
+}
+
+/// The scenario's thresholds as a family takes them.
+pub fn family_options(thresholds: &Postprocess) -> FamilyOptions {
+    FamilyOptions {
+        confidence: thresholds.confidence,
+        iou: thresholds.iou,
+        max_detections: thresholds.max_detections.map(|most| most as usize),
+    }
+}
+
+fn rule(job: &Job) -> StopRule {
+    let measure = &job.measure;
+    StopRule {
+        target: measure.target,
+        level: measure.confidence,
+        min_samples: measure.min_samples as usize,
+        max_samples: measure.max_samples as usize,
+        min_time: Nanos::from_seconds(measure.min_seconds),
+        max_time: Nanos::from_seconds(measure.max_seconds),
+    }
+}
+
+/// Runs every image once more, untimed, and sends what was found. A last batch that is not full
+/// is filled up with images from the start.
+fn detect(
+    job: &Job,
+    pipeline: &mut Pipeline,
+    images: &[Vec<u8>],
+    output: &mut dyn Write,
+) -> Result<(), Message> {
+    let clock = MonotonicClock::new();
+    let beacon = AtomicU8::new(0);
+    let mut marks = Marks::new(&clock, &beacon);
+    let batch = job.cell.id.batch as usize;
+    for first in (0..images.len()).step_by(batch) {
+        let turn: Vec<&[u8]> =
+            (first..first + batch).map(|i| images[i % images.len()].as_slice()).collect();
+        pipeline.iterate(&turn, &mut marks).map_err(failed)?;
+        for (offset, found) in pipeline.detections().iter().enumerate() {
+            let Some(image) = job.images.get(first + offset) else { break };
+            let found = ImageDetections { image: image.clone(), detections: found.clone() };
+            say(output, &Message::Detections(found)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! Run folders: the only reader and writer of results. Every file is whole or not there; what is
+//! written is never changed. Judges nothing.
+
+mod record;
+mod samples;
+
+pub use record::{
+    MeasuredRecord, PlannedCell, Record, RecordOutcome, RunInfo, SCHEMA, ScenarioInfo,
+};
+pub use samples::{Damaged, decode as decode_samples, encode as encode_samples};
+
+use crate::{
+    model::sha256,
+    os,
+    runner::{ImageDetections, Launched, Outcome},
+    scenario::Cell,
+    timing::Sample,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Why a run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system's word, with the path.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The folder holds a run already, or something else.
+    #[error(
+        "{0} is not empty; give --resume to finish the run in it, or another folder with --out"
+    )]
+    Taken(String),
+    /// Another process works in it.
+    #[error("{0} is in use by another trtbench; wait for it, or give another folder with --out")]
+    Busy(String),
+    /// There is no run in it.
+    #[error("{0} holds no run (there is no run.json in it)")]
+    NoRun(String),
+    /// A file is not what it should be.
+    #[error("{file}: {problem}")]
+    Damaged {
+        /// File.
+        file: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+/// A run folder that this process alone writes to.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    info: RunInfo,
+    _lock: File,
+}
+
+/// A finished or unfinished run as read from its folder.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Folder.
+    pub path: PathBuf,
+    /// `run.json`.
+    pub info: RunInfo,
+    /// The records that are there, by cell in plan order, then launch.
+    pub launches: Vec<Launch>,
+    /// Detections by cell hash, where they were saved.
+    pub detections: Vec<(Cell, Vec<ImageDetections>)>,
+}
+
+/// A record with its samples.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// Start of the cell's file names.
+    pub hash: String,
+    /// The record.
+    pub record: Record,
+    /// All iterations in order; none unless measured.
+    pub samples: Vec<Sample>,
+}
+
+impl Folder {
+    /// Makes a new run folder at `path`, which must be empty or not there.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Busy`], or that it cannot be written.
+    pub fn create(path: &Path, info: RunInfo) -> Result<Self, Error> {
+        make_folder(&path.join("launches"))?;
+        let lock = lock(path)?;
+        let taken = fs::read_dir(path).map_err(|e| at(path, &e))?.flatten().any(|entry| {
+            let name = entry.file_name();
+            name != "launches" && name != LOCK
+        });
+        let launched =
+            fs::read_dir(path.join("launches")).map_err(|e| at(path, &e))?.next().is_some();
+        if taken || launched {
+            return Err(Error::Taken(path.display().to_string()));
+        }
+        let folder = Self { path: path.to_owned(), info, _lock: lock };
+        folder.write_json("run.json", &folder.info)?;
+        Ok(folder)
+    }
+
+    /// Takes up the run in `path` again and clears away what a killed process left half-written.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::Busy`], [`Error::Damaged`], or that it cannot be read.
+    pub fn resume(path: &Path) -> Result<Self, Error> {
+        let info = read_info(path)?;
+        let lock = lock(path)?;
+        for folder in [path.to_owned(), path.join("launches")] {
+            os::sweep(&folder).map_err(|error| at(&folder, &error))?;
+        }
+        Ok(Self { path: path.to_owned(), info, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its `run.json`.
+    pub fn info(&self) -> &RunInfo {
+        &self.info
+    }
+
+    /// Whether a launch is there, whole.
+    pub fn has(&self, cell: &Cell, launch: u32) -> bool {
+        read_launch(&self.path, &cell.hash(), launch).is_ok_and(|found| found.is_some())
+    }
+
+    /// Keeps a launch: samples first, so that a record is never without them.
+    ///
+    /// # Errors
+    /// When a file cannot be written; what was there stays.
+    pub fn keep(&self, launched: &Launched) -> Result<(), Error> {
+        let stem = format!("launches/{}-{}", launched.cell.hash(), launched.launch);
+        let mut digest = String::new();
+        if let Outcome::Measured(measured) = &launched.outcome {
+            let bytes = encode_samples(&measured.samples);
+            digest = sha256(&bytes);
+            os::write_atomic(&self.path.join(format!("{stem}.samples")), &bytes)?;
+        }
+        if !launched.detections.is_empty() {
+            make_folder(&self.path.join("detections"))?;
+            self.write_json(&detections_name(&launched.cell), &launched.detections)?;
+        }
+        let record = Record::new(&self.info.run, launched, self.info.measure.confidence, digest);
+        self.write_json(&format!("{stem}.json"), &record)
+    }
+
+    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
+        let mut text = serde_json::to_vec_pretty(value).map_err(io::Error::from)?;
+        text.push(b'\n');
+        Ok(os::write_atomic(&self.path.join(name), &text)?)
+    }
+}
+
+impl Run {
+    /// Reads a run folder.
+    ///
+    /// # Errors
+    /// When there is no run, or a file in it is damaged or of a version this build does not read.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let info = read_info(path)?;
+        let mut launches = Vec::new();
+        let mut detections = Vec::new();
+        for planned in &info.cells {
+            for launch in 0..info.measure.launches {
+                launches.extend(read_launch(path, &planned.hash, launch)?);
+            }
+            let file = path.join(detections_name(&planned.cell));
+            if file.exists() {
+                detections.push((planned.cell.clone(), read_json(&file)?));
+            }
+        }
+        Ok(Self { path: path.to_owned(), info, launches, detections })
+    }
+}
+
+const LOCK: &str = "run.lock";
+
+fn detections_name(cell: &Cell) -> String {
+    format!("detections/{}.json", cell.hash())
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!(
+                "cannot make the folder {}: {error}; give another one with --out",
+                path.display()
+            ),
+        )
+    })
+}
+
+fn lock(path: &Path) -> Result<File, Error> {
+    os::lock(&path.join(LOCK)).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::Busy(path.display().to_string()),
+        _ => Error::Io(at(path, &error)),
+    })
+}
+
+fn damaged(file: &Path, problem: impl ToString) -> Error {
+    Error::Damaged { file: file.display().to_string(), problem: problem.to_string() }
+}
+
+fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
+    let bytes = fs::read(file).map_err(|error| at(file, &error))?;
+    serde_json::from_slice(&bytes).map_err(|error| damaged(file, error))
+}
+
+/// Reads the version before anything else, so that a later format is named as such.
+fn read_versioned<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
+    let value: serde_json::Value = read_json(file)?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        Some(schema) if schema == u64::from(SCHEMA) => {
+            serde_json::from_value(value).map_err(|error| damaged(file, error))
+        }
+        Some(schema) => Err(damaged(
+            file,
+            format!("was written in results schema {schema}; this build reads {SCHEMA}"),
+        )),
+        None => Err(damaged(file, "is no result of trtbench")),
+    }
+}
+
+fn read_info(path: &Path) -> Result<RunInfo, Error> {
+    let file = path.join("run.json");
+    if !file.is_file() {
+        return Err(Error::NoRun(path.display().to_string()));
+    }
+    read_versioned(&file)
+}
+
+/// The launch, or `None` if it is not there. A record whose samples are damaged is an error: what
+/// was measured is not silently measured again.
+fn read_launch(path: &Path, hash: &str, launch: u32) -> Result<Option<Launch>, Error> {
+    let file = path.join(format!("launches/{hash}-{launch}.json"));
+    if !file.exists() {
+        return Ok(None);
+    }
+    let record: Record = read_versioned(&file)?;
+    let samples = match &record.outcome {
+        RecordOutcome::Measured(measured) => {
+            let file = file.with_extension("samples");
+            let bytes = fs::read(&file).map_err(|error| at(&file, &error))?;
+            if sha256(&bytes) != measured.samples_sha256 {
+                return Err(damaged(&file, Damaged::Checksum));
+            }
+            decode_samples(&bytes).map_err(|error| damaged(&file, error))?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Some(Launch { hash: hash.to_owned(), record, samples }))
+}

@@ -1,0 +1,173 @@
+//! The types that a run folder holds. docs/RESULTS.md explains them to users.
+
+use crate::{
+    device::Device,
+    engine::Runtime,
+    os::{Conditions, FilePath, Host},
+    runner::{Facts, Failure, ImageFacts, Launched, ModelFacts, Outcome, Reason},
+    scenario::{Cell, CellId, EngineOptions, Measure, Postprocess},
+    stats::{self, Summary},
+    timing::{Sample, Span},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of `run.json` and of the records; raised on any change that an older reader would
+/// misread.
+pub const SCHEMA: u32 = 1;
+
+/// `run.json`: everything needed to repeat a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The run's id.
+    pub run: String,
+    /// When it began, UTC.
+    pub created: String,
+    /// Version of trtbench.
+    pub trtbench: String,
+    /// The command line that made it.
+    pub command: Vec<String>,
+    /// The scenario.
+    pub scenario: ScenarioInfo,
+    /// The machine.
+    pub host: Host,
+    /// What each engine consists of.
+    pub runtimes: BTreeMap<String, Runtime>,
+    /// The models.
+    pub models: Vec<ModelFacts>,
+    /// The images in the order in which they were taken.
+    pub images: Vec<ImageFacts>,
+    /// Budget.
+    pub measure: Measure,
+    /// Thresholds.
+    pub postprocess: Postprocess,
+    /// Engine options.
+    pub engine: EngineOptions,
+    /// All cells.
+    pub cells: Vec<PlannedCell>,
+}
+
+/// Where a run's scenario came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioInfo {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: FilePath,
+    /// The file's text.
+    pub text: String,
+    /// Overrides.
+    pub set: Vec<String>,
+}
+
+/// A cell of a run and whether it can run there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedCell {
+    /// Start of its file names.
+    pub hash: String,
+    /// Its id as text.
+    pub name: String,
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// Why it cannot run there, if it cannot.
+    pub skipped: Option<Reason>,
+}
+
+/// `launches/<hash>-<n>.json`: one launch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The run's id.
+    pub run: String,
+    /// The cell's id as text.
+    pub name: String,
+    /// The cell's id.
+    pub cell: CellId,
+    /// What it ran on.
+    pub device: Device,
+    /// Number of the launch, from 0.
+    pub launch: u32,
+    /// When it began, UTC.
+    pub started: String,
+    /// The machine's state then.
+    pub conditions: Conditions,
+    /// What came of it.
+    pub outcome: RecordOutcome,
+}
+
+/// What came of a launch, without its samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordOutcome {
+    /// Numbers; the samples are in a file of their own.
+    Measured(Box<MeasuredRecord>),
+    /// The cell cannot run here.
+    Skipped {
+        /// Why.
+        reason: Reason,
+    },
+    /// The cell should have run.
+    Failed(Failure),
+}
+
+/// The numbers of a launch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredRecord {
+    /// Iterations, warm-up included.
+    pub iterations: usize,
+    /// Iterations after the warm-up whose thread waited for a processor.
+    pub preempted: usize,
+    /// Facts about the launch.
+    #[serde(flatten)]
+    pub facts: Facts,
+    /// Summary of each stage that exists, without the warm-up.
+    pub stages: BTreeMap<Span, Summary>,
+    /// SHA-256 of the samples file.
+    pub samples_sha256: String,
+}
+
+impl Record {
+    /// The record of a launch whose samples file has the given SHA-256.
+    pub fn new(run: &str, launched: &Launched, level: f64, samples_sha256: String) -> Self {
+        let outcome = match &launched.outcome {
+            Outcome::Measured(measured) => RecordOutcome::Measured(Box::new(MeasuredRecord {
+                iterations: measured.samples.len(),
+                preempted: preempted(&measured.samples),
+                facts: measured.facts.clone(),
+                stages: summaries(&measured.samples, level),
+                samples_sha256,
+            })),
+            Outcome::Skipped(reason) => RecordOutcome::Skipped { reason: reason.clone() },
+            Outcome::Failed(failure) => RecordOutcome::Failed(failure.clone()),
+        };
+        Self {
+            schema: SCHEMA,
+            run: run.to_owned(),
+            name: launched.cell.id.to_string(),
+            cell: launched.cell.id.clone(),
+            device: launched.cell.device.clone(),
+            launch: launched.launch,
+            started: launched.started.clone(),
+            conditions: launched.conditions.clone(),
+            outcome,
+        }
+    }
+}
+
+/// Number of iterations after the warm-up that were preempted.
+pub fn preempted(samples: &[Sample]) -> usize {
+    samples.iter().filter(|sample| !sample.flags.warmup && sample.flags.preempted).count()
+}
+
+fn summaries(samples: &[Sample], level: f64) -> BTreeMap<Span, Summary> {
+    let steady: Vec<_> = samples.iter().filter(|sample| !sample.flags.warmup).collect();
+    let summary = |span| {
+        let series: Vec<_> = steady.iter().filter_map(|sample| sample.span(span)).collect();
+        Some((span, stats::summarise(&series, level)?))
+    };
+    Span::ALL.into_iter().filter_map(summary).collect()
+}

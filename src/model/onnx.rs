@@ -21,6 +21,8 @@ pub struct Signature {
     pub external: Vec<String>,
     /// Numbers in weights by type.
     pub weights: Weights,
+    /// Class names from the metadata entry `names`, as YOLO exports write them; empty without.
+    pub classes: Vec<String>,
 }
 
 /// How many numbers the weights hold.
@@ -59,11 +61,20 @@ impl Signature {
             match field? {
                 (7, value) => graph = Some(value.message()?),
                 (8, value) => signature.opset(value.message()?)?,
+                (14, value) => signature.metadata(value.message()?)?,
                 _ => {}
             }
         }
         signature.graph(graph.ok_or(Malformed::NoMessage)?)?;
         if signature.io.outputs.is_empty() { Err(Malformed::NoMessage) } else { Ok(signature) }
+    }
+
+    fn metadata(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
+        let (key, text) = entry(fields)?;
+        if key == "names" {
+            self.classes = class_names(&text).unwrap_or_default();
+        }
+        Ok(())
     }
 
     fn opset(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
@@ -123,19 +134,47 @@ impl Signature {
     }
 
     fn external_location(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
-        let (mut key, mut text) = (String::new(), String::new());
-        for field in fields {
-            match field? {
-                (1, value) => key = value.text()?,
-                (2, value) => text = value.text()?,
-                _ => {}
-            }
-        }
+        let (key, text) = entry(fields)?;
         if key == "location" && !self.external.contains(&text) {
             self.external.push(text);
         }
         Ok(())
     }
+}
+
+/// A StringStringEntryProto.
+fn entry(fields: Fields<'_>) -> Result<(String, String), Malformed> {
+    let (mut key, mut text) = (String::new(), String::new());
+    for field in fields {
+        match field? {
+            (1, value) => key = value.text()?,
+            (2, value) => text = value.text()?,
+            _ => {}
+        }
+    }
+    Ok((key, text))
+}
+
+/// Most class names that are taken for meant.
+const MAX_CLASSES: usize = 10_000;
+
+/// Reads the Python dict literal `{0: 'person', 1: "driver's cab"}` with keys counting from 0.
+/// Anything else is no list of names.
+fn class_names(text: &str) -> Option<Vec<String>> {
+    let mut rest = text.trim().strip_prefix('{')?.trim_start();
+    let mut names = Vec::new();
+    while !rest.starts_with('}') {
+        let (key, after) = rest.split_once(':')?;
+        if key.trim().parse() != Ok(names.len()) || names.len() == MAX_CLASSES {
+            return None;
+        }
+        let after = after.trim_start();
+        let quote = after.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+        let (name, after) = after[1..].split_once(quote)?;
+        names.push(name.to_owned());
+        rest = after.trim_start().trim_start_matches(',').trim_start();
+    }
+    Some(names)
 }
 
 /// Product of packed varints; what cannot be read counts as 1.
@@ -256,6 +295,16 @@ mod tests {
         assert_eq!(signature.opset, Some(13));
         assert_eq!(signature.weights, Weights { fp16: 4, ..Weights::default() });
         assert_eq!(signature.weights.precision(), Precision::Fp16);
+    }
+
+    #[test]
+    fn class_names_are_read_from_a_dict_literal_and_nothing_else() {
+        let names = |text| class_names(text);
+        assert_eq!(names("{0: 'a b', 1: \"c's\"}").unwrap(), ["a b", "c's"]);
+        assert_eq!(names("{}").unwrap().len(), 0);
+        for bad in ["", "[1]", "{1: 'a'}", "{0: a}", "{0: 'a", "{0: 'a' 1}"] {
+            assert_eq!(names(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct ModelFacts {
     pub weights: String,
     /// Version of the default operator set.
     pub opset: Option<u64>,
+    /// Class names that the file holds, if any.
+    pub classes: Vec<String>,
 }
 
 /// What identifies an image file.
@@ -171,6 +173,7 @@ fn facts(scenario: &Scenario, models: &Models) -> Vec<ModelFacts> {
             sha256: model.sha256.clone(),
             weights: model.signature.weights.precision().to_string(),
             opset: model.signature.opset,
+            classes: model.signature.classes.clone(),
         })
     };
     scenario.models.iter().filter_map(fact).collect()

@@ -1,0 +1,294 @@
+//! Greedy non-maximum suppression, class by class. Knows candidates by score and index; where
+//! their boxes come from is the family's business, and only boxes that matter are asked for.
+//!
+//! Keeps what `torchvision.ops.nms` keeps within each class. Equal scores: lower index first.
+
+use super::{Detection, limits::Limits};
+use std::cmp::Reverse;
+
+/// Candidates ordered at a time: mostly the best few decide, and the rest is never sorted.
+const FIRST_CHUNK: usize = 1024;
+/// Scores searched at a time.
+const RUN: usize = 32;
+/// Kept boxes compared at a time; fills the vector registers of today's processors.
+const LANES: usize = 8;
+
+/// Collects candidates of one image, then keeps the best that do not overlap. Reused between
+/// images.
+#[derive(Default)]
+pub(super) struct Nms {
+    keys: Vec<Key>,
+    classes: Vec<Class>,
+}
+
+/// Orders candidates: bits of the score (which order as the scores do, as none is negative), then
+/// the complement of the index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64);
+
+/// What has been looked at and kept of one class.
+#[derive(Default)]
+struct Class {
+    seen: usize,
+    kept: usize,
+    blocks: Vec<Block>,
+}
+
+/// Kept boxes, coordinate by coordinate.
+#[derive(Clone, Copy)]
+struct Block {
+    corners: [[f32; LANES]; 4],
+    area: [f32; LANES],
+}
+
+impl Key {
+    fn new(score: f32, index: u32) -> Self {
+        Self(u64::from(score.to_bits()) << 32 | u64::from(!index))
+    }
+
+    fn score(self) -> f32 {
+        f32::from_bits((self.0 >> 32) as u32)
+    }
+
+    fn index(self) -> u32 {
+        !(self.0 as u32)
+    }
+}
+
+impl Nms {
+    /// Forgets the candidates of the last image.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+    }
+
+    /// Adds the finite scores above `confidence`, which must not be negative, as candidates
+    /// numbered from `first` on.
+    pub fn offer(&mut self, scores: &[f32], first: u32, confidence: f32) {
+        let wanted = |score: f32| score > confidence && score < f32::INFINITY;
+        for (start, run) in (first..).step_by(RUN).zip(scores.chunks(RUN)) {
+            // Without an early exit this compiles to vector comparisons; most runs have none.
+            if run.iter().fold(false, |any, &score| any | wanted(score)) {
+                let hits = (start..).zip(run).filter(|&(_, &score)| wanted(score));
+                self.keys.extend(hits.map(|(index, &score)| Key::new(score, index)));
+            }
+        }
+    }
+
+    /// Appends what is kept to `detections`, best first. `locate` gives class and box (left, top,
+    /// right, bottom) of a candidate; one with a NaN in its box is dropped. Boxes are compared and
+    /// kept as located.
+    pub fn keep(
+        &mut self,
+        limits: &Limits,
+        mut locate: impl FnMut(u32) -> (u32, [f32; 4]),
+        detections: &mut Vec<Detection>,
+    ) {
+        self.classes.iter_mut().for_each(Class::clear);
+        let classes = &mut self.classes;
+        let end = detections.len().saturating_add(limits.detections);
+        for key in best_first(&mut self.keys).take(limits.candidates) {
+            if detections.len() >= end {
+                break;
+            }
+            let (class, bounds) = locate(key.index());
+            if bounds.iter().any(|edge| edge.is_nan()) {
+                continue;
+            }
+            if class_of(classes, class).admit(bounds, limits) {
+                detections.push(Detection { bounds, score: key.score(), class });
+            }
+        }
+    }
+}
+
+fn class_of(classes: &mut Vec<Class>, class: u32) -> &mut Class {
+    let class = class as usize;
+    if classes.len() <= class {
+        classes.resize_with(class + 1, Class::default);
+    }
+    &mut classes[class]
+}
+
+/// The keys from the best down, ordering ever larger chunks as they are needed.
+fn best_first(keys: &mut [Key]) -> impl Iterator<Item = Key> {
+    let mut rest = keys;
+    let mut chunk = FIRST_CHUNK;
+    std::iter::from_fn(move || {
+        let keys = std::mem::take(&mut rest);
+        if keys.is_empty() {
+            return None;
+        }
+        let count = chunk.min(keys.len());
+        chunk *= 2;
+        if count < keys.len() {
+            keys.select_nth_unstable_by_key(count - 1, |&key| Reverse(key));
+        }
+        let (next, later) = keys.split_at_mut(count);
+        rest = later;
+        next.sort_unstable_by_key(|&key| Reverse(key));
+        Some(&*next)
+    })
+    .flatten()
+    .copied()
+}
+
+impl Class {
+    fn clear(&mut self) {
+        (self.seen, self.kept) = (0, 0);
+        self.blocks.clear();
+    }
+
+    /// Keeps the box unless one kept before overlaps it too much.
+    fn admit(&mut self, bounds: [f32; 4], limits: &Limits) -> bool {
+        self.seen += 1;
+        let area = area(bounds);
+        let admitted = self.seen <= limits.candidates_per_class
+            && !self.blocks.iter().any(|block| block.overlaps(bounds, area, limits.iou));
+        if admitted {
+            self.push(bounds, area);
+        }
+        admitted
+    }
+
+    fn push(&mut self, bounds: [f32; 4], area: f32) {
+        let lane = self.kept % LANES;
+        if lane == 0 {
+            self.blocks.push(Block::EMPTY);
+        }
+        self.kept += 1;
+        if let Some(block) = self.blocks.last_mut() {
+            for (edges, edge) in block.corners.iter_mut().zip(bounds) {
+                edges[lane] = edge;
+            }
+            block.area[lane] = area;
+        }
+    }
+}
+
+impl Block {
+    /// Boxes that overlap nothing.
+    const EMPTY: Self = Self {
+        corners: [
+            [f32::INFINITY; LANES],
+            [f32::INFINITY; LANES],
+            [f32::NEG_INFINITY; LANES],
+            [f32::NEG_INFINITY; LANES],
+        ],
+        area: [0.0; LANES],
+    };
+
+    /// Whether any of the boxes overlaps `bounds` by more than `limit`.
+    fn overlaps(&self, bounds: [f32; 4], area: f32, limit: f32) -> bool {
+        let [left, top, right, bottom] = &self.corners;
+        let mut any = false;
+        for lane in 0..LANES {
+            let width = bounds[2].min(right[lane]) - bounds[0].max(left[lane]);
+            let height = bounds[3].min(bottom[lane]) - bounds[1].max(top[lane]);
+            let shared = width.max(0.0) * height.max(0.0);
+            any |= shared / (area + self.area[lane] - shared) > limit;
+        }
+        any
+    }
+}
+
+fn area([left, top, right, bottom]: [f32; 4]) -> f32 {
+    (right - left) * (bottom - top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits {
+        confidence: 0.0,
+        iou: 0.5,
+        candidates: usize::MAX,
+        candidates_per_class: usize::MAX,
+        detections: usize::MAX,
+    };
+
+    type Candidate = (f32, u32, [f32; 4]);
+
+    fn kept(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
+        let (mut nms, mut detections) = (Nms::default(), Vec::new());
+        let scores: Vec<f32> = candidates.iter().map(|&(score, ..)| score).collect();
+        nms.offer(&scores, 0, limits.confidence);
+        let locate = |index: u32| (candidates[index as usize].1, candidates[index as usize].2);
+        nms.keep(limits, locate, &mut detections);
+        detections
+    }
+
+    fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
+        let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+        let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+        width * height / (area(a) + area(b) - width * height)
+    }
+
+    #[test]
+    fn of_equal_scores_the_lower_index_is_kept() {
+        let boxes = [[0.0, 0.0, 10.0, 10.0], [1.0, 0.0, 11.0, 10.0]];
+        let found = kept(&[(0.5, 0, boxes[0]), (0.5, 0, boxes[1])], &LIMITS);
+        assert_eq!(found.iter().map(|d| d.bounds).collect::<Vec<_>>(), [boxes[0]]);
+    }
+
+    #[test]
+    fn boxes_of_different_classes_do_not_suppress_each_other() {
+        let bounds = [0.0, 0.0, 10.0, 10.0];
+        assert_eq!(kept(&[(0.5, 0, bounds), (0.6, 1, bounds)], &LIMITS).len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_no_detection() {
+        let bounds = [0.0, 0.0, 10.0, 10.0];
+        let broken = [0.0, f32::NAN, 10.0, 10.0];
+        let candidates = [(f32::NAN, 0, bounds), (f32::INFINITY, 0, bounds), (0.9, 0, broken)];
+        assert!(kept(&candidates, &LIMITS).is_empty());
+    }
+
+    #[test]
+    fn limits_count_candidates_and_detections() {
+        let apart = |i: usize| [20.0 * i as f32, 0.0, 20.0 * i as f32 + 10.0, 10.0];
+        let many: Vec<Candidate> = (0..5000).map(|i| (0.5, 0, apart(i))).collect();
+        let count = |limits: Limits| kept(&many, &limits).len();
+        assert_eq!(count(Limits { candidates: 3000, ..LIMITS }), 3000);
+        assert_eq!(count(Limits { candidates_per_class: 1000, ..LIMITS }), 1000);
+        assert_eq!(count(Limits { detections: 300, ..LIMITS }), 300);
+    }
+
+    fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+        let coordinate = 0..40_u8;
+        let corner = (coordinate.clone(), coordinate.clone());
+        let one = (0..8_u8, 0..3_u32, corner, 1..20_u8, 1..20_u8).prop_map(
+            |(score, class, (x, y), width, height)| {
+                let (x, y) = (f32::from(x), f32::from(y));
+                let bounds = [x, y, x + f32::from(width), y + f32::from(height)];
+                (f32::from(score + 1) / 8.0, class, bounds)
+            },
+        );
+        prop::collection::vec(one, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_sorted_and_does_not_overlap(candidates in candidates()) {
+            let found = kept(&candidates, &LIMITS);
+            prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
+            for (i, a) in found.iter().enumerate() {
+                for b in &found[..i] {
+                    prop_assert!(a.class != b.class || iou(a.bounds, b.bounds) <= LIMITS.iou);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_dropped_overlaps_something_kept(candidates in candidates()) {
+            let found = kept(&candidates, &LIMITS);
+            for &(score, class, bounds) in &candidates {
+                prop_assert!(found.iter().any(|d| d.class == class
+                    && d.score >= score
+                    && (d.bounds == bounds || iou(d.bounds, bounds) > LIMITS.iou)));
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! One image → one model input: resized, padded and normalised in a single pass over the rows.
+//! What depends on the sizes alone is planned once per size.
+
+use super::{
+    Image, Size,
+    fit::{Fit, Placement},
+    normalise::{Normalise, Plane},
+    resize::{Interpolation, Resize, Scratch, thirds},
+};
+use std::collections::HashMap;
+
+/// Most source sizes whose plans are kept; beyond it all are dropped and planned afresh.
+const MAX_PLANS: usize = 256;
+
+/// Turns images of any size into the input of one model.
+pub struct Preprocessor {
+    target: Size,
+    fit: Fit,
+    interpolation: Interpolation,
+    normalise: Normalise,
+    plans: HashMap<Size, Plan>,
+    scratch: Scratch,
+    levels: Vec<u8>,
+}
+
+/// What is known about images of one size.
+struct Plan {
+    placement: Placement,
+    resize: Resize,
+}
+
+impl Preprocessor {
+    /// A pre-processor for inputs of `target` pixels.
+    pub fn new(target: Size, fit: Fit, interpolation: Interpolation, normalise: Normalise) -> Self {
+        Self {
+            target,
+            fit,
+            interpolation,
+            normalise,
+            plans: HashMap::new(),
+            scratch: Scratch::default(),
+            levels: Vec::new(),
+        }
+    }
+
+    /// Size of the inputs.
+    pub fn target(&self) -> Size {
+        self.target
+    }
+
+    /// Floats in one input: three planes.
+    pub fn floats(&self) -> usize {
+        3 * self.target.pixels()
+    }
+
+    /// Where an image of this size lies inside the input.
+    pub fn place(&self, image: Size) -> Placement {
+        self.fit.place(image, self.target)
+    }
+
+    /// Fills `input` (three planes of rows, [`Preprocessor::floats`] in all) from `image`.
+    /// Allocates nothing for a size that it has seen.
+    ///
+    /// # Panics
+    /// If the image has no pixels or not as many as its size says, or `input` another length.
+    pub fn apply(&mut self, image: &Image, input: &mut [f32]) -> Placement {
+        let size = image.size();
+        assert!(size.pixels() > 0, "an image without pixels cannot be resized");
+        assert_eq!(image.pixels.len(), 3 * size.pixels(), "pixels of an image of {size:?}");
+        assert_eq!(input.len(), self.floats(), "floats of an input of {:?}", self.target);
+        if self.plans.len() >= MAX_PLANS && !self.plans.contains_key(&size) {
+            self.plans.clear();
+        }
+        let plan = self.plans.entry(size).or_insert_with(|| {
+            let placement = self.fit.place(size, self.target);
+            let resize = Resize::new(size, placement.inner, self.interpolation);
+            Plan { placement, resize }
+        });
+        let placement = plan.placement;
+        let mut canvas = Canvas::new(self.target, placement, &self.normalise, input);
+        if let Fit::Letterbox { pad } = self.fit {
+            canvas.pad(pad);
+        }
+        self.levels.resize(3 * placement.inner.width, 0);
+        self.scratch.forget();
+        for y in 0..placement.inner.height {
+            plan.resize.row(image, y, &mut self.scratch, &mut self.levels);
+            canvas.write_row(y, &self.levels);
+        }
+        placement
+    }
+}
+
+/// An input being filled.
+struct Canvas<'a> {
+    width: usize,
+    placement: Placement,
+    normalise: &'a Normalise,
+    maps: [Plane; 3],
+    planes: [&'a mut [f32]; 3],
+}
+
+impl<'a> Canvas<'a> {
+    fn new(
+        target: Size,
+        placement: Placement,
+        normalise: &'a Normalise,
+        input: &'a mut [f32],
+    ) -> Self {
+        let width = target.width;
+        Self { width, placement, normalise, maps: normalise.planes(), planes: thirds(input) }
+    }
+
+    /// Fills what the image leaves free with one grey level.
+    fn pad(&mut self, level: u8) {
+        let Placement { inner, left, top, .. } = self.placement;
+        for (plane, map) in self.planes.iter_mut().zip(self.maps) {
+            let grey = map.value(level);
+            let (above, rest) = plane.split_at_mut(top * self.width);
+            let (rows, below) = rest.split_at_mut(inner.height * self.width);
+            above.fill(grey);
+            below.fill(grey);
+            for row in rows.chunks_exact_mut(self.width) {
+                row[..left].fill(grey);
+                row[left + inner.width..].fill(grey);
+            }
+        }
+    }
+
+    /// Writes row `y` of the image from its levels, a third of them per colour.
+    fn write_row(&mut self, y: usize, levels: &[u8]) {
+        let Placement { inner, left, top, .. } = self.placement;
+        let start = (top + y) * self.width + left;
+        for (colour, levels) in levels.chunks_exact(inner.width).enumerate() {
+            let plane = self.normalise.plane_of(colour);
+            self.maps[plane].fill(levels, &mut self.planes[plane][start..start + inner.width]);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The launches of a run, drawn together per cell.
+
+use crate::{
+    device::Device,
+    runner::Reason,
+    scenario::{CellId, Precision},
+    stats::{self, Sorted},
+    store::{Launch, MeasuredRecord, PlannedCell, RecordOutcome, Run},
+    timing::{Sample, Span},
+    unit::Nanos,
+};
+use std::collections::BTreeMap;
+
+/// One cell of a run.
+#[derive(Clone, Debug)]
+pub struct CellResult {
+    /// Id.
+    pub cell: CellId,
+    /// What it ran on.
+    pub device: Device,
+    /// Start of its file names.
+    pub hash: String,
+    /// What came of it.
+    pub state: State,
+    /// Launches that have numbers.
+    pub measured: usize,
+    /// Launches that failed.
+    pub failed: usize,
+    /// Launches that are not there, because the run was interrupted.
+    pub missing: usize,
+    /// Reasons of the failed launches, each once.
+    pub failures: Vec<String>,
+    /// What was measured; empty without numbers. Stages that do not exist are not in it.
+    pub stages: BTreeMap<Span, StageResult>,
+    /// Precision that the engine computed in.
+    pub executed_precision: Option<Precision>,
+    /// Median CPU time per iteration.
+    pub cpu_median: Option<Nanos>,
+    /// Iterations after the warm-up that were preempted.
+    pub preempted: Option<usize>,
+    /// Detections per image.
+    pub detections_per_image: Option<f64>,
+    /// Median time per iteration that the harness spent outside the timed region.
+    pub harness: Option<Nanos>,
+    /// Launches that had not settled when they were stopped.
+    pub unsettled: usize,
+    /// Launches that a bound stopped before the interval was narrow enough.
+    pub unconverged: usize,
+}
+
+/// What came of a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has numbers, from at least one launch.
+    Measured,
+    /// It cannot run there.
+    Skipped(Reason),
+    /// It should have run; no launch has numbers.
+    Failed(Reason),
+}
+
+/// One stage of a cell over all its launches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageResult {
+    /// Median of every launch that has numbers.
+    pub launch_medians: Vec<Nanos>,
+    /// With one launch its iterations after the warm-up, in order; else empty.
+    pub only_series: Vec<Nanos>,
+    /// Iterations behind it, warm-up left out.
+    pub samples: usize,
+    /// Geometric mean of the launch medians; with one launch its median.
+    pub median: Nanos,
+    /// Confidence interval of the median: between launches, with one launch within it.
+    pub ci: (Nanos, Nanos),
+    /// The same median over the iterations that were neither preempted nor throttled.
+    pub undisturbed_median: Option<Nanos>,
+    /// Standard deviation of the logarithms of the launch medians; none with one launch.
+    pub launch_spread: Option<f64>,
+    /// Mean of all iterations.
+    pub mean: Nanos,
+    /// Median absolute deviation of all iterations.
+    pub mad: Nanos,
+    /// Shortest iteration.
+    pub min: Nanos,
+    /// Percentiles of all iterations, nearest rank; none where there are too few.
+    pub p90: Option<Nanos>,
+    /// See `p90`.
+    pub p95: Option<Nanos>,
+    /// See `p90`.
+    pub p99: Option<Nanos>,
+    /// Longest iteration.
+    pub max: Nanos,
+}
+
+/// Draws a run's launches together, in plan order. Every planned cell is there.
+pub fn cells(run: &Run) -> Vec<CellResult> {
+    run.info.cells.iter().map(|planned| cell(run, planned)).collect()
+}
+
+fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
+    let mine: Vec<&Launch> =
+        run.launches.iter().filter(|launch| launch.hash == planned.hash).collect();
+    let measured: Vec<(&Launch, &MeasuredRecord)> =
+        mine.iter().filter_map(|launch| Some((*launch, numbers(launch)?))).collect();
+    let failures = failures(&mine);
+    let level = run.info.measure.confidence;
+    CellResult {
+        cell: planned.cell.id.clone(),
+        device: planned.cell.device.clone(),
+        hash: planned.hash.clone(),
+        state: state(planned, &mine, &measured, &failures),
+        measured: measured.len(),
+        failed: mine
+            .iter()
+            .filter(|launch| matches!(launch.record.outcome, RecordOutcome::Failed(_)))
+            .count(),
+        missing: missing(run, planned, &mine),
+        failures,
+        stages: stages(&measured, level),
+        executed_precision: measured.first().map(|(_, m)| m.facts.executed_precision),
+        cpu_median: Sorted::new(steady(&measured).map(|s| s.cpu).collect()).map(|s| s.median()),
+        preempted: known_preempted(&measured),
+        detections_per_image: mean(measured.iter().map(|(_, m)| m.facts.detections_per_image)),
+        harness: Sorted::new(measured.iter().map(|(_, m)| m.facts.harness).collect())
+            .map(|s| s.median()),
+        unsettled: measured.iter().filter(|(_, m)| !m.facts.settled).count(),
+        unconverged: measured
+            .iter()
+            .filter(|(_, m)| m.facts.stop != stats::Stop::Converged)
+            .count(),
+    }
+}
+
+fn numbers(launch: &Launch) -> Option<&MeasuredRecord> {
+    match &launch.record.outcome {
+        RecordOutcome::Measured(measured) => Some(measured),
+        _ => None,
+    }
+}
+
+fn failures(mine: &[&Launch]) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for launch in mine {
+        if let RecordOutcome::Failed(failure) = &launch.record.outcome {
+            let stage = failure.last_stage.map(|stage| format!(" in stage {stage}"));
+            let reason = format!("{}{}", failure.reason, stage.unwrap_or_default());
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
+    reasons
+}
+
+fn state(
+    planned: &PlannedCell,
+    mine: &[&Launch],
+    measured: &[(&Launch, &MeasuredRecord)],
+    failures: &[String],
+) -> State {
+    let skipped = mine.iter().find_map(|launch| match &launch.record.outcome {
+        RecordOutcome::Skipped { reason } => Some(reason),
+        _ => None,
+    });
+    match (measured, failures, planned.skipped.as_ref().or(skipped)) {
+        ([_, ..], _, _) => State::Measured,
+        (_, _, Some(reason)) => State::Skipped(reason.clone()),
+        (_, [_, ..], _) => State::Failed(Reason(failures.join("; "))),
+        _ => State::Failed(Reason(
+            "not measured yet: the run was interrupted; finish it with --resume".to_owned(),
+        )),
+    }
+}
+
+fn missing(run: &Run, planned: &PlannedCell, mine: &[&Launch]) -> usize {
+    match planned.skipped {
+        Some(_) => 0,
+        None => (run.info.measure.launches as usize).saturating_sub(mine.len()),
+    }
+}
+
+/// All iterations after the warm-up, launch by launch.
+fn steady<'a>(
+    measured: &'a [(&'a Launch, &'a MeasuredRecord)],
+) -> impl Iterator<Item = &'a Sample> {
+    measured
+        .iter()
+        .flat_map(|(launch, _)| launch.samples.iter())
+        .filter(|sample| !sample.flags.warmup)
+}
+
+fn known_preempted(measured: &[(&Launch, &MeasuredRecord)]) -> Option<usize> {
+    let known = !measured.is_empty() && measured.iter().all(|(_, m)| m.facts.knows_wait);
+    known.then(|| measured.iter().map(|(_, m)| m.preempted).sum())
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let values: Vec<f64> = values.collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn stages(measured: &[(&Launch, &MeasuredRecord)], level: f64) -> BTreeMap<Span, StageResult> {
+    Span::ALL.into_iter().filter_map(|span| Some((span, stage(measured, span, level)?))).collect()
+}
+
+fn stage(measured: &[(&Launch, &MeasuredRecord)], span: Span, level: f64) -> Option<StageResult> {
+    let summaries: Vec<_> = measured.iter().filter_map(|(_, m)| m.stages.get(&span)).collect();
+    let launch_medians: Vec<Nanos> = summaries.iter().map(|s| s.median).collect();
+    let series: Vec<Nanos> = steady(measured).filter_map(|sample| sample.span(span)).collect();
+    let only_series = if launch_medians.len() == 1 { series.clone() } else { Vec::new() };
+    let all = Sorted::new(series)?;
+    let first = summaries.first()?;
+    let (median, ci, launch_spread) = match stats::across_launches(&launch_medians, level) {
+        Some(across) => (across.median, (across.low, across.high), Some(across.spread)),
+        None => (first.median, (first.ci_low, first.ci_high), None),
+    };
+    let undisturbed: Vec<Nanos> =
+        measured.iter().filter_map(|(launch, _)| undisturbed_median(launch, span)).collect();
+    let undisturbed_median = stats::across_launches(&undisturbed, level)
+        .map(|across| across.median)
+        .or(undisturbed.first().copied());
+    let tail = |q| (all.len() >= stats::tail_minimum(q)).then(|| all.quantile(q));
+    Some(StageResult {
+        only_series,
+        samples: all.len(),
+        median,
+        ci,
+        undisturbed_median,
+        launch_spread,
+        mean: all.mean(),
+        mad: all.mad(),
+        min: all.min(),
+        p90: tail(0.90),
+        p95: tail(0.95),
+        p99: tail(0.99),
+        max: all.max(),
+        launch_medians,
+    })
+}
+
+fn undisturbed_median(launch: &Launch, span: Span) -> Option<Nanos> {
+    let calm = launch.samples.iter().filter(|sample| {
+        !(sample.flags.warmup || sample.flags.preempted || sample.flags.throttled)
+    });
+    Sorted::new(calm.filter_map(|sample| sample.span(span)).collect()).map(|all| all.median())
+}

@@ -1,0 +1,242 @@
+//! Two runs side by side: ratio of launch medians with its interval, and a verdict by one rule.
+//! docs/METHODOLOGY.md, "Comparing", states the rule.
+
+use super::cells::{CellResult, StageResult, cells};
+use crate::{
+    stats::{self, RatioInterval},
+    store::Run,
+    timing::Span,
+    unit::Nanos,
+};
+use serde::Serialize;
+
+/// Changes smaller than this never count, however certain they are.
+pub const FLOOR: f64 = 0.01;
+
+/// Share of false findings that is accepted among the cells of one comparison.
+const FALSE_DISCOVERY: f64 = 0.05;
+
+/// What happened to a cell from one run to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Less time, beyond floor and noise.
+    Faster,
+    /// More time, beyond floor and noise.
+    Slower,
+    /// The whole interval of the ratio lies within the floor.
+    Same,
+    /// The data do not decide.
+    Ambiguous,
+    /// No numbers on one side.
+    Missing,
+}
+
+/// One side of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// Device.
+    pub device: String,
+    /// Launches with numbers.
+    pub launches: usize,
+    /// Median of the launch medians.
+    pub median_ns: Nanos,
+}
+
+/// One stage of one cell in both runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Delta {
+    /// Cell.
+    pub cell: String,
+    /// What was timed.
+    pub stage: Span,
+    /// The earlier run.
+    pub base: Option<Side>,
+    /// The later run.
+    pub new: Option<Side>,
+    /// New over base with its interval; below 1 is faster.
+    pub ratio: Option<RatioInterval>,
+    /// The interval is that of the samples of a single launch, not of launches: no verdict.
+    pub within_one_launch: bool,
+    /// Share of false findings at which this one would still be reported (Benjamini–Hochberg).
+    pub q: Option<f64>,
+    /// Verdict.
+    pub verdict: Verdict,
+}
+
+/// All cells of two runs.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Rows by cell, in the order of the base run, then what is only in the new one.
+    pub deltas: Vec<Delta>,
+    /// What differs between the runs besides the numbers.
+    pub differences: Vec<String>,
+}
+
+/// Joins two runs on the cell's id and judges every stage of every pair.
+pub fn compare(base: &Run, new: &Run) -> Comparison {
+    let level = base.info.measure.confidence;
+    let (olds, news) = (cells(base), cells(new));
+    let mut deltas: Vec<Delta> =
+        pairs(&olds, &news).into_iter().flat_map(|(old, new)| rows(old, new, level)).collect();
+    judge(&mut deltas);
+    Comparison { deltas, differences: differences(base, new) }
+}
+
+type Pair<'a> = (Option<&'a CellResult>, Option<&'a CellResult>);
+
+/// A full outer join: the same cell on the same device first, then, where a cell has one device
+/// on each side, across devices.
+fn pairs<'a>(olds: &'a [CellResult], news: &'a [CellResult]) -> Vec<Pair<'a>> {
+    let mut used = vec![false; news.len()];
+    let mut pairs: Vec<Pair<'a>> = Vec::new();
+    for old in olds {
+        let partner = partner(old, olds, news);
+        if let Some(index) = partner {
+            used[index] = true;
+        }
+        pairs.push((Some(old), partner.map(|index| &news[index])));
+    }
+    pairs.extend(news.iter().zip(used).filter(|(_, used)| !used).map(|(new, _)| (None, Some(new))));
+    pairs
+}
+
+fn partner(old: &CellResult, olds: &[CellResult], news: &[CellResult]) -> Option<usize> {
+    let count = |cells: &[CellResult]| cells.iter().filter(|c| c.cell == old.cell).count();
+    let exact =
+        news.iter().position(|new| new.cell == old.cell && new.device.uuid == old.device.uuid);
+    let alone = count(olds) == 1 && count(news) == 1;
+    exact.or_else(|| news.iter().position(|new| alone && new.cell == old.cell))
+}
+
+fn rows(old: Option<&CellResult>, new: Option<&CellResult>, level: f64) -> Vec<Delta> {
+    let Some(cell) = old.or(new).map(|side| side.cell.to_string()) else { return Vec::new() };
+    let has = |span| {
+        let stage = |side: Option<&CellResult>| side.is_some_and(|c| c.stages.contains_key(&span));
+        stage(old) || stage(new)
+    };
+    let mut spans: Vec<Span> = Span::ALL.into_iter().filter(|&span| has(span)).collect();
+    if spans.is_empty() {
+        spans.push(Span::EndToEnd);
+    }
+    spans.into_iter().map(|span| row(&cell, old, new, span, level)).collect()
+}
+
+fn row(
+    cell: &str,
+    old: Option<&CellResult>,
+    new: Option<&CellResult>,
+    span: Span,
+    level: f64,
+) -> Delta {
+    let stage = |side: Option<&'_ CellResult>| side.and_then(|c| c.stages.get(&span).cloned());
+    let (before, after) = (stage(old), stage(new));
+    let within_one_launch = [&before, &after]
+        .iter()
+        .all(|side| side.as_ref().is_some_and(|s| s.launch_medians.len() == 1));
+    let ratio = match (&before, &after) {
+        (Some(before), Some(after)) if within_one_launch => {
+            stats::block_bootstrap_ratio(&before.only_series, &after.only_series, level, SEED)
+        }
+        (Some(before), Some(after)) => {
+            stats::welch_ratio(&before.launch_medians, &after.launch_medians, level)
+        }
+        _ => None,
+    };
+    Delta {
+        cell: cell.to_owned(),
+        stage: span,
+        base: side(old, before.as_ref()),
+        new: side(new, after.as_ref()),
+        ratio,
+        within_one_launch,
+        q: None,
+        verdict: Verdict::Missing,
+    }
+}
+
+/// The bootstrap draws the same numbers each time, so that a comparison can be repeated.
+const SEED: u64 = 1;
+
+fn side(cell: Option<&CellResult>, stage: Option<&StageResult>) -> Option<Side> {
+    let (cell, stage) = (cell?, stage?);
+    Some(Side {
+        device: cell.device.name.clone(),
+        launches: stage.launch_medians.len(),
+        median_ns: stage.median,
+    })
+}
+
+/// Judges all rows together: with many cells some look different by chance alone. What the
+/// stages leave unexplained is shown, not judged.
+fn judge(deltas: &mut [Delta]) {
+    let tested: Vec<usize> = (0..deltas.len())
+        .filter(|&i| deltas[i].ratio.is_some() && !deltas[i].within_one_launch)
+        .filter(|&i| deltas[i].stage != Span::Remainder)
+        .collect();
+    let p: Vec<f64> =
+        tested.iter().filter_map(|&i| deltas[i].ratio.as_ref().map(|ratio| ratio.p)).collect();
+    for (&i, q) in tested.iter().zip(stats::benjamini_hochberg(&p)) {
+        deltas[i].q = Some(q);
+    }
+    for delta in deltas {
+        delta.verdict = verdict(delta);
+    }
+}
+
+fn verdict(delta: &Delta) -> Verdict {
+    if delta.base.is_none() || delta.new.is_none() {
+        return Verdict::Missing;
+    }
+    let (Some(ratio), Some(q)) = (&delta.ratio, delta.q) else { return Verdict::Ambiguous };
+    let (low, high) = (ratio.low.0, ratio.high.0);
+    let certain = q <= FALSE_DISCOVERY && (ratio.ratio.0 - 1.0).abs() >= FLOOR;
+    if low >= 1.0 - FLOOR && high <= 1.0 + FLOOR {
+        Verdict::Same
+    } else if certain && high < 1.0 {
+        Verdict::Faster
+    } else if certain && low > 1.0 {
+        Verdict::Slower
+    } else {
+        Verdict::Ambiguous
+    }
+}
+
+/// What makes two runs less comparable, in words.
+fn differences(base: &Run, new: &Run) -> Vec<String> {
+    let (b, n) = (&base.info, &new.info);
+    let mut found = Vec::new();
+    let mut differ = |what: &str, old: String, new: String| {
+        if old != new {
+            found.push(format!("{what}: {old} → {new}"));
+        }
+    };
+    differ("host", b.host.name.clone(), n.host.name.clone());
+    differ("CPU", b.host.cpu.clone(), n.host.cpu.clone());
+    differ("system", b.host.system.clone(), n.host.system.clone());
+    differ("processors", b.host.processors.to_string(), n.host.processors.to_string());
+    differ("trtbench", b.trtbench.clone(), n.trtbench.clone());
+    for (engine, runtime) in &b.runtimes {
+        if let Some(other) = n.runtimes.get(engine) {
+            differ(&format!("engine {engine}"), runtime.version.clone(), other.version.clone());
+        }
+    }
+    for model in &b.models {
+        if let Some(other) = n.models.iter().find(|other| other.name == model.name) {
+            let short = |hash: &str| hash.chars().take(12).collect::<String>();
+            let what = format!("model {}", model.name);
+            differ(&what, short(&model.sha256), short(&other.sha256));
+        }
+    }
+    let hashes = |run: &Run| run.info.images.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
+    if hashes(base) != hashes(new) {
+        found.push("images: not the same files in the same order".to_owned());
+    }
+    if b.postprocess != n.postprocess {
+        found.push(format!("postprocess: {:?} → {:?}", b.postprocess, n.postprocess));
+    }
+    if b.engine != n.engine {
+        found.push("engine options differ".to_owned());
+    }
+    found
+}

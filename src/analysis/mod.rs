@@ -1,0 +1,7 @@
+//! Verdicts from results: data in, data out. Formats nothing.
+
+mod cells;
+mod compare;
+
+pub use cells::{CellResult, StageResult, State, cells};
+pub use compare::{Comparison, Delta, FLOOR, Side, Verdict, compare};

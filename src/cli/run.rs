@@ -1,0 +1,292 @@
+//! `trtbench run`: measure, keep, report.
+
+use super::{End, common, report, screen::Screen};
+use crate::{
+    os::{self, FilePath, Host},
+    report as reports,
+    runner::{self, Event, Launched, Observer, Ready, Setup},
+    scenario::Cell,
+    store::{Folder, PlannedCell, Run, RunInfo, SCHEMA, ScenarioInfo},
+};
+use anyhow::{Context, bail};
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    scenarios: common::ScenarioArguments,
+    /// Folder of the run; with several scenarios each gets a folder in it
+    /// [default: results/<time>-<name>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Finish the run in --out, or without --out the scenario's newest run in results/
+    #[arg(long)]
+    resume: bool,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+    /// Print no progress
+    #[arg(long)]
+    quiet: bool,
+    /// Save the detections as JSON and drawn on the images
+    #[arg(long)]
+    save_detections: bool,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
+    os::watch_interrupts().context("cannot watch for Ctrl-C")?;
+    let mut end = End::Complete;
+    let mut values = Vec::new();
+    for loaded in arguments.scenarios.load()? {
+        let (value, this) = run_one(arguments, &loaded)?;
+        values.push(value);
+        match this {
+            End::Complete => {}
+            End::Finding => end = End::Finding,
+            End::Interrupted => {
+                end = End::Interrupted;
+                break;
+            }
+        }
+    }
+    if arguments.json {
+        common::print(&format!("{:#}", report::one_or_all(values)))?;
+    }
+    Ok(end)
+}
+
+fn run_one(
+    arguments: &Arguments,
+    loaded: &common::Loaded,
+) -> anyhow::Result<(serde_json::Value, End)> {
+    let workers = common::workers()?;
+    let ready = common::ready(loaded, &workers)?;
+    if ready.run.is_empty() {
+        bail!("{}: no cell can run here:\n{}", loaded.source.file.display(), reasons(&ready));
+    }
+    let folder = open_folder(arguments, loaded, &ready)?;
+    let setup = Setup {
+        images: ready.images.iter().map(|image| image.path.clone()).collect(),
+        measure: loaded.scenario.measure.clone(),
+        postprocess: loaded.scenario.postprocess.clone(),
+        engine: loaded.scenario.engine.clone(),
+        scratch: folder.path().join("launches"),
+        detections: arguments.save_detections,
+    };
+    let done = done(&folder, &ready, &setup);
+    let total = ready.run.len() * setup.measure.launches as usize;
+    let screen = Screen::new(arguments.quiet, total, done.len(), setup.measure.launches);
+    let mut keeper = Keeper { folder: &folder, screen };
+    keeper.screen.say(&format!(
+        "{}: {total} launches, {} of them done; results in {}",
+        loaded.scenario.name,
+        done.len(),
+        folder.path().display()
+    ));
+    let is_done = |cell: &Cell, launch: u32| done.contains(&(cell.hash(), launch));
+    let ended = runner::run(&ready.run, &setup, &workers, &is_done, &mut keeper)
+        .with_context(|| kept(folder.path(), &loaded.source.file))?;
+    keeper.screen.finish();
+    conclude(arguments, loaded, &folder, ended)
+}
+
+fn kept(folder: &Path, scenario: &Path) -> String {
+    format!(
+        "stopped; what was measured is kept in {dir}. When the cause is mended, finish it with: \
+         trtbench run {} --out {dir} --resume",
+        scenario.display(),
+        dir = folder.display()
+    )
+}
+
+fn reasons(ready: &Ready) -> String {
+    let line = |(cell, reason): &(Cell, runner::Reason)| format!("  {}: {}", cell.id, reason.0);
+    ready.skipped.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn done(folder: &Folder, ready: &Ready, setup: &Setup) -> HashSet<(String, u32)> {
+    let mut done = HashSet::new();
+    for runnable in &ready.run {
+        for launch in 0..setup.measure.launches {
+            if folder.has(&runnable.cell, launch) {
+                done.insert((runnable.cell.hash(), launch));
+            }
+        }
+    }
+    done
+}
+
+fn conclude(
+    arguments: &Arguments,
+    loaded: &common::Loaded,
+    folder: &Folder,
+    ended: runner::End,
+) -> anyhow::Result<(serde_json::Value, End)> {
+    let run = Run::read(folder.path())?;
+    let cells = report::write(&run)?;
+    if arguments.save_detections {
+        reports::pictures::save(&run)?;
+    }
+    if !arguments.json {
+        common::print(&reports::table::run(&cells))?;
+        common::print(&format!("Results: {}", folder.path().display()))?;
+    }
+    let end = match ended {
+        runner::End::Interrupted => {
+            eprintln!("interrupted: {}", kept(folder.path(), &loaded.source.file));
+            End::Interrupted
+        }
+        runner::End::Complete if report::finding(&cells) => End::Finding,
+        runner::End::Complete => End::Complete,
+    };
+    Ok((reports::json::run(&run.info, &cells), end))
+}
+
+/// Keeps every launch and shows how far the run is.
+struct Keeper<'a> {
+    folder: &'a Folder,
+    screen: Screen,
+}
+
+impl Observer for Keeper<'_> {
+    fn on(&mut self, event: Event<'_>) -> io::Result<()> {
+        match event {
+            Event::Started(cell, launch) => self.screen.started(cell, launch),
+            Event::Progress(iterations, elapsed) => self.screen.progress(iterations, elapsed),
+            Event::Finished(launched) => {
+                self.keep(launched)?;
+                self.screen.finished(launched);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Keeper<'_> {
+    fn keep(&self, launched: &Launched) -> io::Result<()> {
+        self.folder.keep(launched).map_err(io::Error::other)
+    }
+}
+
+fn open_folder(
+    arguments: &Arguments,
+    loaded: &common::Loaded,
+    ready: &Ready,
+) -> anyhow::Result<Folder> {
+    let name = slug(&loaded.scenario.name);
+    let path = match (&arguments.out, arguments.resume) {
+        (Some(out), _) if arguments.scenarios.scenarios.len() > 1 => out.join(&name),
+        (Some(out), _) => out.clone(),
+        (None, false) => fresh(&name),
+        (None, true) => newest(&name).with_context(|| {
+            format!("there is no run of `{}` in results/ to resume", loaded.scenario.name)
+        })?,
+    };
+    let info = info(loaded, ready, &path);
+    if !arguments.resume {
+        return Ok(Folder::create(&path, info)?);
+    }
+    let folder = Folder::resume(&path)?;
+    if let Some(change) = change(folder.info(), &info) {
+        bail!(
+            "cannot resume {}: {change} changed since it began; start a new run instead",
+            path.display()
+        );
+    }
+    Ok(folder)
+}
+
+/// What keeps new launches from being pooled with a run's old ones.
+fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
+    let image_hashes = |info: &RunInfo| -> Vec<String> {
+        info.images.iter().map(|image| image.sha256.clone()).collect()
+    };
+    let model_hashes = |info: &RunInfo| -> Vec<String> {
+        info.models.iter().map(|model| model.sha256.clone()).collect()
+    };
+    let differ = [
+        (old.host != new.host, "the machine"),
+        (old.trtbench != new.trtbench, "trtbench's version"),
+        (old.runtimes != new.runtimes, "an engine's version or library"),
+        (model_hashes(old) != model_hashes(new), "a model file"),
+        (image_hashes(old) != image_hashes(new), "the images"),
+        (old.measure != new.measure, "[measure] in the scenario"),
+        (old.postprocess != new.postprocess, "[postprocess] in the scenario"),
+        (old.engine != new.engine, "[engine] in the scenario"),
+        (old.cells != new.cells, "the matrix or what can run here"),
+    ];
+    differ.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+}
+
+fn slug(name: &str) -> String {
+    let keep = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    name.chars().map(keep).collect::<String>().trim_start_matches('.').to_owned()
+}
+
+fn fresh(name: &str) -> PathBuf {
+    let stem = format!("{}-{name}", os::utc_now().compact());
+    let results = Path::new("results");
+    let first = results.join(&stem);
+    if !first.exists() {
+        return first;
+    }
+    // Two runs began in the same second.
+    (2..).map(|n| results.join(format!("{stem}-{n}"))).find(|path| !path.exists()).unwrap_or(first)
+}
+
+/// The newest run of that name: names begin with the time.
+fn newest(name: &str) -> Option<PathBuf> {
+    let mut runs: Vec<PathBuf> = std::fs::read_dir("results")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            file.split_once('-').is_some_and(|(_, rest)| rest == name)
+                && path.join("run.json").is_file()
+        })
+        .collect();
+    runs.sort();
+    runs.pop()
+}
+
+fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
+    let scenario = &loaded.scenario;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let run = absolute.file_name().map(|name| os::printable(Path::new(name)));
+    let planned = |cell: &Cell| PlannedCell {
+        hash: cell.hash(),
+        name: cell.id.to_string(),
+        cell: cell.clone(),
+        skipped: ready
+            .skipped
+            .iter()
+            .find(|(skipped, _)| skipped == cell)
+            .map(|(_, reason)| reason.clone()),
+    };
+    RunInfo {
+        schema: SCHEMA,
+        run: run.unwrap_or_else(|| scenario.name.clone()),
+        created: os::utc_now().iso(),
+        trtbench: env!("CARGO_PKG_VERSION").to_owned(),
+        command: std::env::args_os().map(|word| os::printable(Path::new(&word))).collect(),
+        scenario: ScenarioInfo {
+            name: scenario.name.clone(),
+            file: FilePath(loaded.source.file.clone()),
+            text: loaded.source.text.clone(),
+            set: loaded.source.overrides.clone(),
+        },
+        host: Host::read(),
+        runtimes: ready.runtimes.clone(),
+        models: ready.models.clone(),
+        images: ready.images.clone(),
+        measure: scenario.measure.clone(),
+        postprocess: scenario.postprocess.clone(),
+        engine: scenario.engine.clone(),
+        cells: loaded.plan.cells.iter().map(planned).collect(),
+    }
+}

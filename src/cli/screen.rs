@@ -1,0 +1,145 @@
+//! How far a run is: a bar with the time left on a terminal, plain lines elsewhere. All of it on
+//! standard error.
+
+use crate::{
+    runner::{Launched, Outcome},
+    scenario::Cell,
+    stats::{Sorted, Stop},
+    timing::Span,
+    unit::{Bytes, Nanos},
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
+
+/// Shows progress.
+pub struct Screen {
+    bar: ProgressBar,
+    /// Whether lines are printed because there is no terminal for a bar.
+    plain: bool,
+    quiet: bool,
+    total: usize,
+    done: usize,
+    launches: u32,
+    /// Launches done by this process and the time they took.
+    timed: (u32, Duration),
+    began: Instant,
+    now: String,
+}
+
+impl Screen {
+    /// A screen for `total` launches, `done` of which are there already.
+    pub fn new(quiet: bool, total: usize, done: usize, launches: u32) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            Some(total as u64),
+            if quiet || !terminal {
+                ProgressDrawTarget::hidden()
+            } else {
+                ProgressDrawTarget::stderr()
+            },
+        );
+        if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos}/{len}  {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_position(done as u64);
+        Self {
+            bar,
+            plain: !quiet && !terminal,
+            quiet,
+            total,
+            done,
+            launches,
+            timed: (0, Duration::ZERO),
+            began: Instant::now(),
+            now: String::new(),
+        }
+    }
+
+    /// Prints a line.
+    pub fn say(&self, line: &str) {
+        if self.plain {
+            eprintln!("{line}");
+        } else if !self.quiet {
+            self.bar.println(line);
+        }
+    }
+
+    /// A launch begins.
+    pub fn started(&mut self, cell: &Cell, launch: u32) {
+        self.began = Instant::now();
+        self.now = format!("{} launch {}/{}", cell.id, launch + 1, self.launches);
+        self.bar.set_message(format!("{}  {}", self.left(), self.now));
+    }
+
+    /// A launch has come this far.
+    pub fn progress(&self, iterations: usize, elapsed: Nanos) {
+        self.bar.set_message(format!(
+            "{}  {}: {iterations} iterations in {elapsed}",
+            self.left(),
+            self.now
+        ));
+    }
+
+    /// A launch is done.
+    pub fn finished(&mut self, launched: &Launched) {
+        self.done += 1;
+        self.timed.0 += 1;
+        self.timed.1 += self.began.elapsed();
+        self.bar.set_position(self.done as u64);
+        let line = format!("[{}/{}] {}: {}", self.done, self.total, self.now, result(launched));
+        if self.plain {
+            eprintln!("{line} ({})", self.left());
+        } else if !matches!(launched.outcome, Outcome::Measured(_)) {
+            self.bar.println(line);
+        }
+    }
+
+    /// All is done.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn left(&self) -> String {
+        if self.timed.0 == 0 {
+            return "time left unknown".to_owned();
+        }
+        let each = self.timed.1 / self.timed.0;
+        let left = each * u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
+        format!("{} left", human(left))
+    }
+}
+
+fn human(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+fn result(launched: &Launched) -> String {
+    let measured = match &launched.outcome {
+        Outcome::Measured(measured) => measured,
+        Outcome::Skipped(reason) => return format!("skipped: {}", reason.0),
+        Outcome::Failed(failure) => return format!("failed: {}", failure.reason),
+    };
+    let steady = measured.samples.iter().filter(|sample| !sample.flags.warmup);
+    let median = Sorted::new(steady.filter_map(|sample| sample.span(Span::EndToEnd)).collect())
+        .map_or(Nanos::ZERO, |sorted| sorted.median());
+    let stop = match measured.facts.stop {
+        Stop::Converged => "converged",
+        Stop::MaxSamples => "stopped by max_samples",
+        Stop::MaxTime => "stopped by max_seconds",
+    };
+    let memory = measured.facts.peak_memory_bytes.map(|bytes| format!(", {}", Bytes(bytes)));
+    format!(
+        "{median} end to end, {} iterations, {} of warm-up, {stop}{}",
+        measured.samples.len(),
+        measured.facts.warmup,
+        memory.unwrap_or_default()
+    )
+}

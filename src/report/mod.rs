@@ -1,0 +1,8 @@
+//! Results for people and programs: table, CSV, JSON, charts, pictures. Decides nothing and
+//! prints nothing.
+
+pub mod charts;
+pub mod csv;
+pub mod json;
+pub mod pictures;
+pub mod table;

@@ -1,0 +1,202 @@
+//! The table on the terminal: one row per cell, its stages side by side, then what to know before
+//! believing it.
+
+use super::csv::outcome;
+use crate::{
+    analysis::{CellResult, Comparison, Delta, State, Verdict},
+    timing::{Span, Stage},
+    unit::{Nanos, Share},
+};
+use comfy_table::{Cell as Field, CellAlignment, Table, presets};
+
+/// A share of preempted iterations that is worth a note.
+const NOTABLE_PREEMPTION: f64 = 0.05;
+
+/// All cells of a run.
+pub fn run(cells: &[CellResult]) -> String {
+    let stages: Vec<Span> =
+        Stage::ALL.map(Span::from).into_iter().filter(|span| exists(cells, *span)).collect();
+    let mut table = empty();
+    let mut header = vec!["cell".to_owned()];
+    header.extend(stages.iter().map(ToString::to_string));
+    header.extend(["end to end", "interval", "images/s"].map(str::to_owned));
+    table.set_header(header);
+    for cell in cells.iter().filter(|cell| cell.state == State::Measured) {
+        table.add_row(row(cell, &stages));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = String::new();
+    if let Some(device) = cells.first().map(|cell| &cell.device) {
+        let one = cells.iter().all(|cell| cell.device == *device);
+        let name = if one { device.name.as_str() } else { "several devices" };
+        text.push_str(&format!("On {name}; medians, and each stage's share of the whole\n"));
+    }
+    if table.row_count() > 0 {
+        text.push_str(&format!("{table}\n"));
+    }
+    for note in notes(cells) {
+        text.push_str(&format!("{note}\n"));
+    }
+    text
+}
+
+fn empty() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table
+}
+
+fn exists(cells: &[CellResult], span: Span) -> bool {
+    cells.iter().any(|cell| cell.stages.contains_key(&span))
+}
+
+fn row(cell: &CellResult, stages: &[Span]) -> Vec<Field> {
+    let whole = cell.stages.get(&Span::EndToEnd);
+    let mut fields = vec![Field::new(&cell.cell)];
+    for span in stages {
+        let text = match (cell.stages.get(span), whole) {
+            (Some(stage), Some(whole)) => {
+                format!("{}\n{}", stage.median, share(stage.median, whole.median))
+            }
+            _ => "–".to_owned(),
+        };
+        fields.push(Field::new(text));
+    }
+    if let Some(whole) = whole {
+        fields.push(Field::new(whole.median));
+        fields.push(Field::new(format!("{} – {}", whole.ci.0, whole.ci.1)));
+        fields.push(Field::new(format!("{:.1}", images_per_second(cell, whole.median))));
+    }
+    fields
+}
+
+fn share(part: Nanos, whole: Nanos) -> Share {
+    Share(part.0 as f64 / whole.0.max(1) as f64)
+}
+
+/// Images that one worker gets through in a second at the median.
+pub fn images_per_second(cell: &CellResult, end_to_end: Nanos) -> f64 {
+    f64::from(cell.cell.batch) / end_to_end.seconds().max(1e-9)
+}
+
+fn notes(cells: &[CellResult]) -> Vec<String> {
+    cells.iter().flat_map(|cell| notes_of(cell)).collect()
+}
+
+fn notes_of(cell: &CellResult) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = &cell.cell;
+    let (outcome, reason) = outcome(cell);
+    if cell.state != State::Measured {
+        return vec![format!("{outcome}: {name} on {}: {reason}", cell.device)];
+    }
+    let launches = cell.measured + cell.failed + cell.missing;
+    if cell.failed > 0 {
+        notes.push(format!("failed: {name}: {} of {launches} launches: {reason}", cell.failed));
+    }
+    if cell.missing > 0 {
+        notes.push(format!(
+            "unfinished: {name}: {} of {launches} launches are missing; finish with --resume",
+            cell.missing
+        ));
+    }
+    if cell.executed_precision.is_some_and(|executed| executed != cell.cell.precision) {
+        let executed = cell.executed_precision.map(|p| p.to_string()).unwrap_or_default();
+        notes.push(format!(
+            "note: {name}: {} was asked for, the engine computed in {executed}",
+            cell.cell.precision
+        ));
+    }
+    notes.extend(doubts(cell).into_iter().map(|doubt| format!("note: {name}: {doubt}")));
+    notes
+}
+
+fn doubts(cell: &CellResult) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let n = cell.measured;
+    if n == 1 {
+        doubts.push("one launch: the interval does not hold between processes".to_owned());
+    }
+    if cell.unsettled > 0 {
+        doubts.push(format!("{} of {n} launches were still changing at their end", cell.unsettled));
+    }
+    if cell.unconverged > 0 {
+        doubts.push(format!(
+            "{} of {n} launches were stopped by time or count before the interval was as narrow as \
+             asked for",
+            cell.unconverged
+        ));
+    }
+    let samples = cell.stages.get(&Span::EndToEnd).map_or(0, |stage| stage.samples);
+    let preempted = cell.preempted.unwrap_or(0) as f64 / samples.max(1) as f64;
+    if preempted >= NOTABLE_PREEMPTION {
+        doubts.push(format!(
+            "{} of the iterations had to wait for a processor: other work was running",
+            Share(preempted)
+        ));
+    }
+    if cell.detections_per_image == Some(0.0) {
+        doubts.push(
+            "no detections at all: the cost of post-processing means little (random weights? \
+             another family?)"
+                .to_owned(),
+        );
+    }
+    doubts
+}
+
+/// A comparison.
+pub fn comparison(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for difference in &comparison.differences {
+        text.push_str(&format!("differs: {difference}\n"));
+    }
+    let mut table = empty();
+    table.set_header(["cell", "stage", "base", "new", "ratio", "interval", "noise", "verdict"]);
+    for delta in &comparison.deltas {
+        table.add_row(delta_row(delta));
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    text.push_str(&format!("{table}\n"));
+    if comparison.deltas.iter().any(|delta| delta.within_one_launch) {
+        text.push_str(
+            "¹ within one launch only: not valid between processes, so no verdict; measure with \
+             launches = 5 or more\n",
+        );
+    }
+    text
+}
+
+fn delta_row(delta: &Delta) -> Vec<Field> {
+    let time = |side: &Option<crate::analysis::Side>| {
+        side.as_ref().map_or("–".to_owned(), |side| side.median_ns.to_string())
+    };
+    let mut fields = vec![
+        Field::new(&delta.cell),
+        Field::new(delta.stage),
+        Field::new(time(&delta.base)),
+        Field::new(time(&delta.new)),
+    ];
+    match &delta.ratio {
+        Some(ratio) => {
+            let mark = if delta.within_one_launch { "¹" } else { "" };
+            fields.push(Field::new(ratio.ratio));
+            fields.push(Field::new(format!("{} – {}{mark}", ratio.low, ratio.high)));
+            fields.push(Field::new(Share(ratio.noise)));
+        }
+        None => fields.extend(["–", "–", "–"].map(Field::new)),
+    }
+    let verdict = match delta.verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::Same => "same",
+        Verdict::Ambiguous => "ambiguous",
+        Verdict::Missing => "missing",
+    };
+    fields.push(Field::new(verdict));
+    fields
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The one test command: every test of the project. What it cannot run for want of a system package
+# it names on a line `SKIPPED: …`; as root on Debian it installs the package itself. With CI=true a
+# skip is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+skipped=0
+skip() {
+  echo "SKIPPED: $1"
+  skipped=1
+}
+
+# installs PACKAGE COMMAND: makes COMMAND available, or fails.
+installed() {
+  command -v "$2" >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  echo "installing $1"
+  { apt-get update -qq && apt-get install -y -qq "$1"; } >/dev/null 2>&1
+}
+
+command -v cc >/dev/null || installed gcc cc || {
+  echo "error: a C compiler is needed to link: install gcc or clang" >&2
+  exit 2
+}
+
+# Engine `ort` is tested with a real ONNX Runtime, which `trtbench fetch runtime` brings through
+# pip; the tests of a full disk mount a small file system of their own.
+cargo build --locked
+if installed python3-pip pip3 || python3 -m pip --version >/dev/null 2>&1; then
+  library=$(target/debug/trtbench fetch runtime) || library=
+  [ -n "$library" ] && export TRTBENCH_TEST_ORT="$library" || skip "engine ort: trtbench fetch runtime failed"
+  target/debug/trtbench fetch models >/dev/null || skip "picodet: trtbench fetch models failed"
+else
+  skip "engine ort and the trained picodet: pip is missing (apt-get install python3-pip)"
+fi
+
+if command -v cargo-nextest >/dev/null; then
+  cargo nextest run --locked --no-fail-fast
+else
+  cargo test --locked --no-fail-fast
+fi
+cargo test --locked --doc
+
+if [ "$skipped" = 1 ] && [ "${CI:-}" = true ]; then
+  echo "error: with CI=true nothing may be skipped" >&2
+  exit 1
+fi

@@ -48,6 +48,9 @@ pub enum Optimization {
 pub struct NullOptions {
     /// Microseconds that inference spins the processor; 0 returns at once.
     pub spin_us: u64,
+    /// Steps of dependent arithmetic that inference takes, about a nanosecond each: unlike
+    /// `spin_us` it slows down with the processor, as real work does.
+    pub work: u64,
     /// What goes wrong.
     pub fault: Option<Fault>,
     /// In which launches (counted from 0) it goes wrong; empty means in all.

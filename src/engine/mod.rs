@@ -1,0 +1,178 @@
+//! Engines: load a model, run tensors. Know nothing of images or detections, and never fall back
+//! to another engine, device or precision: that is an error with a reason.
+//!
+//! A new engine is one folder here and one line in [`all`].
+
+#[cfg(any(feature = "ort", feature = "rten"))]
+mod foreign;
+pub mod null;
+#[cfg(feature = "ort")]
+pub mod ort;
+#[cfg(feature = "rten")]
+pub mod rten;
+
+#[cfg(any(feature = "ort", feature = "rten"))]
+use crate::os::printable;
+use crate::{
+    scenario::{EngineOptions, Precision},
+    tensor::{ModelIo, Outputs, TensorSet},
+    timing::Marks,
+};
+use std::path::Path;
+
+/// Loads models.
+pub trait Engine {
+    /// Name in scenarios and results.
+    fn name(&self) -> &'static str;
+
+    /// Whether it looks into the model file at all.
+    fn reads_model(&self) -> bool {
+        true
+    }
+
+    /// What is used, for the run's record: crate or library version and, if any, its path.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when a library is missing, too old or made for another machine.
+    fn runtime(&self, options: &EngineOptions) -> Result<Runtime, Error>;
+
+    /// Loads a model for runs of one batch size.
+    ///
+    /// # Errors
+    /// [`Error`] says whether the engine, the model or the request is at fault.
+    fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error>;
+}
+
+/// A loaded model. The outputs of the last [`Session::run`] are read through [`Outputs`].
+pub trait Session: Outputs {
+    /// Inputs and outputs as the engine sees them.
+    fn io(&self) -> &ModelIo;
+
+    /// The precision that the engine really computes in.
+    fn executed_precision(&self) -> Precision;
+
+    /// Whether other threads than the one that calls [`Session::run`] compute, so that the CPU
+    /// time of the calling thread does not tell what a run costs.
+    fn uses_other_threads(&self) -> bool {
+        false
+    }
+
+    /// Runs the model once on `inputs`, given in the order of [`Session::io`], and ends the stages
+    /// it walked through ([`crate::timing::Stage::Inference`] at least) at `marks`.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] with the engine's own words.
+    fn run(&mut self, inputs: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error>;
+}
+
+/// What to load and how.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadSpec<'a> {
+    /// Model file.
+    pub model: &'a Path,
+    /// Threads within an operator, the calling thread included; at least 1.
+    pub threads: usize,
+    /// Images per run; at least 1.
+    pub batch: usize,
+    /// Precision asked for.
+    pub precision: Precision,
+    /// Number of this launch, from 0.
+    pub launch: u32,
+    /// The scenario's engine keys.
+    pub options: &'a EngineOptions,
+}
+
+/// What an engine consists of on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Runtime {
+    /// Version of the library or crate that computes.
+    pub version: String,
+    /// The library's path where one was loaded at run time.
+    pub library: Option<String>,
+}
+
+/// Why an engine did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine cannot be used on this machine: the cell is skipped.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The engine cannot do what the cell asks for: the cell is skipped.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The model file is at fault: the cell failed.
+    #[error("{0}")]
+    Model(String),
+    /// A run failed: the cell failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl LoadSpec<'_> {
+    /// Refuses what cannot be a model file at all, in the same words for every engine.
+    #[cfg(any(feature = "ort", feature = "rten"))]
+    fn check_file(&self) -> Result<(), Error> {
+        let problem = match std::fs::metadata(self.model) {
+            Err(error) => error.to_string(),
+            Ok(found) if !found.is_file() => "is not a file".into(),
+            Ok(found) if found.len() == 0 => "is empty".into(),
+            Ok(_) => return Ok(()),
+        };
+        Err(self.model_error(&problem))
+    }
+
+    /// Refuses a model whose images have another batch size than the one asked for. Only inputs
+    /// of four dimensions are images; what the first dimension of others means is the family's
+    /// business.
+    #[cfg(any(feature = "ort", feature = "rten"))]
+    fn check_batch(&self, io: &ModelIo) -> Result<(), Error> {
+        let images = io.inputs.iter().filter(|input| input.rank() == Some(4));
+        match images.filter_map(|input| input.fixed(0)).find(|&fixed| fixed != self.batch) {
+            None => Ok(()),
+            Some(fixed) => Err(Error::Unsupported(format!(
+                "model `{}` has its batch fixed at {fixed}; re-export it with a dynamic batch or \
+                 use batch = [{fixed}]",
+                printable(self.model)
+            ))),
+        }
+    }
+
+    /// An error that the model file is to blame for.
+    #[cfg(any(feature = "ort", feature = "rten"))]
+    fn model_error(&self, words: &str) -> Error {
+        Error::Model(format!("model `{}`: {words}", printable(self.model)))
+    }
+}
+
+/// Refuses a run whose number of inputs is not the model's.
+#[cfg(any(feature = "ort", feature = "rten"))]
+fn check_count(io: &ModelIo, inputs: &TensorSet) -> Result<(), Error> {
+    if io.inputs.len() == inputs.len() {
+        return Ok(());
+    }
+    let (wanted, given) = (io.inputs.len(), inputs.len());
+    Err(Error::Failed(format!("the model has {wanted} inputs, {given} were given")))
+}
+
+/// The engines of this build.
+pub fn all() -> Vec<Box<dyn Engine>> {
+    vec![
+        #[cfg(feature = "rten")]
+        Box::new(rten::Rten),
+        #[cfg(feature = "ort")]
+        Box::new(ort::Ort),
+        Box::new(null::Null),
+    ]
+}
+
+/// The engine of that name.
+///
+/// # Errors
+/// [`Error::Unavailable`] names the engines this build has.
+pub fn named(name: &str) -> Result<Box<dyn Engine>, Error> {
+    let engines = all();
+    let known = engines.iter().map(|e| e.name()).collect::<Vec<_>>().join(", ");
+    engines.into_iter().find(|e| e.name() == name).ok_or_else(|| {
+        Error::Unavailable(format!("this build has no engine `{name}`; it has: {known}"))
+    })
+}

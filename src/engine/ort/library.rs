@@ -1,0 +1,171 @@
+//! Finds the ONNX Runtime library, says in advance why it cannot be used, and opens it once.
+
+use super::{Error, chain, elf, sys};
+use crate::{fetch, os::printable, scenario::OrtOptions};
+use std::{
+    env, fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// The variable that ONNX Runtime's other users know.
+const VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// What helps when the library cannot be used.
+const CURE: &str = "run `trtbench fetch runtime`, or give another library by engine.ort.library \
+                    or ORT_DYLIB_PATH";
+
+/// The library and environment of this process; ONNX Runtime allows no second one.
+static OPENED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
+
+/// Who named a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The scenario.
+    Scenario,
+    /// The environment variable `ORT_DYLIB_PATH`.
+    Variable,
+    /// `trtbench fetch runtime`.
+    Cache,
+}
+
+/// An ONNX Runtime library that is there; whether it works is not yet known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// Who named it.
+    pub source: Source,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scenario => "engine.ort.library",
+            Self::Variable => VARIABLE,
+            Self::Cache => "trtbench fetch runtime",
+        })
+    }
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ONNX Runtime library {} (from {})", printable(&self.path), self.source)
+    }
+}
+
+/// Finds the library: the scenario's, else that of `ORT_DYLIB_PATH`, else the fetched one. A
+/// library that was named but is not there is an error, not a reason to take the next.
+///
+/// # Errors
+/// [`Error::Unavailable`] says what to do.
+pub fn locate(options: &OrtOptions) -> Result<Library, Error> {
+    let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let fetched = || fetch::runtime_path(&fetch::cache_dir().ok()?);
+    let library = choose(options.library.clone(), variable, fetched)
+        .ok_or_else(|| Error::Unavailable(format!("there is no ONNX Runtime library: {CURE}")))?;
+    let path = std::path::absolute(&library.path).map_err(|error| library.unusable(&error))?;
+    Ok(Library { path, ..library })
+}
+
+fn choose(
+    scenario: Option<PathBuf>,
+    variable: Option<PathBuf>,
+    fetched: impl FnOnce() -> Option<PathBuf>,
+) -> Option<Library> {
+    let by = |source| move |path| Library { path, source };
+    let named = scenario.map(by(Source::Scenario)).or(variable.map(by(Source::Variable)));
+    named.or_else(|| fetched().map(by(Source::Cache)))
+}
+
+impl Library {
+    /// Loads the library to ask for its version. It then stays loaded.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it is missing, no library, for another machine or too old.
+    pub fn version(&self) -> Result<String, Error> {
+        self.check_file()?;
+        let answer = sys::ask_version(&self.path).map_err(|error| self.unusable(&chain(&error)))?;
+        match answer.speaks_our_api {
+            true => Ok(answer.version),
+            false => Err(self.unusable(&format!(
+                "its version {} is too old, 1.{} is needed at least",
+                answer.version,
+                ort::MINOR_VERSION
+            ))),
+        }
+    }
+
+    /// Opens the library for use in this process; later calls give the same environment.
+    ///
+    /// # Errors
+    /// As [`Library::version`], and when this process already uses another library.
+    pub fn environment(&self) -> Result<ort::environment::Environment, Error> {
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some((path, environment)) if *path == self.path => Ok(environment.clone()),
+            Some((path, _)) => Err(self.unusable(&format!(
+                "this process already uses {}; another library needs another process",
+                printable(path)
+            ))),
+            None => {
+                let environment = self.open()?;
+                *opened = Some((self.path.clone(), environment.clone()));
+                Ok(environment)
+            }
+        }
+    }
+
+    fn open(&self) -> Result<ort::environment::Environment, Error> {
+        // Asked first in any case: it explains failures better than what follows.
+        self.version()?;
+        let builder = ort::init_from(&self.path).map_err(|error| self.unusable(&chain(&error)))?;
+        let environment = builder.with_name("trtbench").with_telemetry(false).build();
+        let environment = environment.map_err(|error| self.unusable(&chain(&error)))?;
+        // Whatever a variable says: a verbose log costs time within the measurement. ONNX Runtime
+        // writes its log to standard error.
+        environment.set_log_level(ort::logging::LogLevel::Warning);
+        Ok(environment)
+    }
+
+    /// Tells what the system's loader would only hint at.
+    fn check_file(&self) -> Result<(), Error> {
+        let found = fs::metadata(&self.path).map_err(|error| self.unusable(&error))?;
+        if !found.is_file() {
+            return Err(self.unusable(&"it is not a file"));
+        }
+        if cfg!(target_os = "linux") {
+            let start = read_start(&self.path).map_err(|error| self.unusable(&error))?;
+            elf::check(&start, found.len(), env::consts::ARCH)
+                .map_err(|problem| self.unusable(&problem))?;
+        }
+        Ok(())
+    }
+
+    fn unusable(&self, why: &dyn fmt::Display) -> Error {
+        Error::Unavailable(format!("{self} cannot be used: {why}. To mend it, {CURE}"))
+    }
+}
+
+fn read_start(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, elf::HEADER), &mut start)?;
+    Ok(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scenario_wins_over_the_variable_and_that_over_the_cache() {
+        let path = |name: &str| Some(PathBuf::from(name));
+        let source = |scenario, variable, cache| {
+            choose(scenario, variable, || cache).map(|library: Library| library.source)
+        };
+        assert_eq!(source(path("a"), path("b"), path("c")), Some(Source::Scenario));
+        assert_eq!(source(None, path("b"), path("c")), Some(Source::Variable));
+        assert_eq!(source(None, None, path("c")), Some(Source::Cache));
+        assert_eq!(source(None, None, None), None);
+    }
+}

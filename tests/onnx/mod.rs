@@ -1,0 +1,58 @@
+//! Writes tiny ONNX models, so that the tests need no file and no Python. Field numbers are those
+//! of onnx.proto3; only what is needed.
+
+/// `TensorProto.DataType` of 32 bit floats.
+pub const FLOAT: u64 = 1;
+/// `TensorProto.DataType` of 64 bit integers.
+pub const INT64: u64 = 7;
+
+/// A model of one operator: `y = x + x` for `x` of the shape `[batch, 1, 1, 3]` and the given
+/// element type; the batch is dynamic unless it is given. An initialiser that nothing uses is
+/// listed among the inputs, as exporters did before IR version 4.
+pub fn doubling(dtype: u64, batch: Option<u64>) -> Vec<u8> {
+    let node = [text(1, "x"), text(1, "x"), text(2, "y"), text(4, "Add")].concat();
+    let one =
+        [number(1, 1), number(2, FLOAT), message(9, &1_f32.to_le_bytes()), text(8, "w")].concat();
+    let weight = value("w", FLOAT, &message(1, &number(1, 1)));
+    let batch = batch.map_or_else(|| text(2, "batch"), |n| number(1, n));
+    let dims = [batch, number(1, 1), number(1, 1), number(1, 3)];
+    let shape: Vec<u8> = dims.iter().flat_map(|dim| message(1, dim)).collect();
+    let graph = [
+        message(1, &node),
+        text(2, "doubling"),
+        message(5, &one),
+        message(11, &value("x", dtype, &shape)),
+        message(11, &weight),
+        message(12, &value("y", dtype, &shape)),
+    ];
+    let opset = number(2, 13);
+    [number(1, 3), message(7, &graph.concat()), message(8, &opset)].concat()
+}
+
+/// A `ValueInfoProto` of a tensor.
+fn value(name: &str, dtype: u64, shape: &[u8]) -> Vec<u8> {
+    let tensor = [number(1, dtype), message(2, shape)].concat();
+    [text(1, name), message(2, &message(1, &tensor))].concat()
+}
+
+fn number(field: u64, value: u64) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+fn text(field: u64, value: &str) -> Vec<u8> {
+    message(field, value.as_bytes())
+}
+
+fn message(field: u64, content: &[u8]) -> Vec<u8> {
+    [&varint(field << 3 | 2), &varint(content.len() as u64), content].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}

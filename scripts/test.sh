@@ -28,9 +28,8 @@ command -v cc >/dev/null || installed gcc cc || {
 # pip; the tests of a full disk mount a small file system of their own.
 cargo build --locked
 if installed python3-pip pip3 || python3 -m pip --version >/dev/null 2>&1; then
-  library=$(target/debug/trtbench fetch runtime) || library=
-  [ -n "$library" ] && export TRTBENCH_TEST_ORT="$library" || skip "engine ort: trtbench fetch runtime failed"
-  target/debug/trtbench fetch models >/dev/null || skip "picodet: trtbench fetch models failed"
+  target/debug/trtbench fetch runtime || skip "engine ort: trtbench fetch runtime failed"
+  target/debug/trtbench fetch models || skip "picodet: trtbench fetch models failed"
 else
   skip "engine ort and the trained picodet: pip is missing (apt-get install python3-pip)"
 fi

@@ -55,9 +55,9 @@ pub struct Sample {
     pub stages: [Option<Nanos>; Stage::COUNT],
     /// Wall time from before the first stage to after the last.
     pub end_to_end: Nanos,
-    /// CPU time spent; of the thread with one inference thread, else of the whole process.
+    /// CPU time spent; of the thread if it does all the work, else of the whole process.
     pub cpu: Nanos,
-    /// Time the measuring thread was ready to run but waited for a processor.
+    /// Time that thread, or those threads added up, were ready to run but waited for a processor.
     pub waited: Nanos,
     /// What to know about this iteration before using it.
     pub flags: Flags,

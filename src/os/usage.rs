@@ -7,28 +7,29 @@ use crate::unit::Nanos;
 pub struct Usage {
     /// CPU time so far.
     pub cpu: Nanos,
-    /// Time so far that the measuring thread was ready to run but had no processor; zero where the
-    /// system does not tell.
+    /// Time so far that the metered threads, added up, were ready to run but had no processor; zero
+    /// where the system does not tell.
     pub waited: Nanos,
 }
 
-/// Reads CPU time and run-queue wait. A reading costs about a microsecond: take it outside what
-/// is timed. Belongs to the thread that made it.
+/// Reads CPU time and run-queue wait. A reading costs about a microsecond per thread: take it
+/// outside what is timed. Belongs to the thread that made it.
 #[derive(Debug)]
 pub struct Meter {
     whole_process: bool,
     #[cfg(target_os = "linux")]
-    schedstat: Option<std::fs::File>,
+    schedstat: Vec<std::fs::File>,
     bound_to_this_thread: std::marker::PhantomData<*const ()>,
 }
 
 impl Meter {
-    /// A meter of the calling thread, or with `whole_process` of the CPU time of all threads.
+    /// A meter of the calling thread, or with `whole_process` of the CPU time of all threads and of
+    /// the waits of those that are there now.
     pub fn new(whole_process: bool) -> Self {
         Self {
             whole_process,
             #[cfg(target_os = "linux")]
-            schedstat: std::fs::File::open("/proc/thread-self/schedstat").ok(),
+            schedstat: schedstat(whole_process),
             bound_to_this_thread: std::marker::PhantomData,
         }
     }
@@ -36,7 +37,7 @@ impl Meter {
     /// Whether the run-queue wait is known here.
     pub fn knows_wait(&self) -> bool {
         #[cfg(target_os = "linux")]
-        return self.schedstat.is_some();
+        return !self.schedstat.is_empty();
         #[cfg(not(target_os = "linux"))]
         return false;
     }
@@ -61,21 +62,35 @@ impl Meter {
 
     #[cfg(target_os = "linux")]
     fn waited(&self) -> Nanos {
-        use std::os::unix::fs::FileExt;
-        let mut text = [0_u8; 80];
-        let read = self.schedstat.as_ref().and_then(|file| file.read_at(&mut text, 0).ok());
-        // The fields are: time on the processor, time waiting for one, time slices.
-        let waited = read
-            .and_then(|n| std::str::from_utf8(&text[..n]).ok())
-            .and_then(|text| text.split_ascii_whitespace().nth(1))
-            .and_then(|field| field.parse().ok());
-        Nanos(waited.unwrap_or(0))
+        self.schedstat.iter().filter_map(waited).sum()
     }
 
     #[cfg(not(target_os = "linux"))]
     fn waited(&self) -> Nanos {
         Nanos::ZERO
     }
+}
+
+/// The files that tell the waits: of all threads or of the calling one.
+#[cfg(target_os = "linux")]
+fn schedstat(whole_process: bool) -> Vec<std::fs::File> {
+    use std::fs::File;
+    if !whole_process {
+        return File::open("/proc/thread-self/schedstat").into_iter().collect();
+    }
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads.filter_map(|thread| File::open(thread.path().join("schedstat")).ok()).collect()
+}
+
+/// A thread that has ended is no longer told of and has waited for nothing since.
+#[cfg(target_os = "linux")]
+fn waited(schedstat: &std::fs::File) -> Option<Nanos> {
+    use std::os::unix::fs::FileExt;
+    let mut text = [0_u8; 80];
+    let length = schedstat.read_at(&mut text, 0).ok()?;
+    // The fields are: time on the processor, time waiting for one, time slices.
+    let field = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().nth(1)?;
+    field.parse().ok().map(Nanos)
 }
 
 impl Usage {

@@ -157,7 +157,8 @@ fn is_preempted(sample: &Sample) -> bool {
         && sample.waited > Nanos::ZERO
 }
 
-/// Whose CPU time is the honest one: with several inference threads that of the process.
-pub fn cpu_of(threads: u32) -> CpuOf {
-    if threads > 1 { CpuOf::Process } else { CpuOf::Thread }
+/// Whose CPU time is the honest one: with several inference threads, or with an engine that never
+/// computes on the calling one, that of the process.
+pub fn cpu_of(threads: u32, others: bool) -> CpuOf {
+    if threads > 1 || others { CpuOf::Process } else { CpuOf::Thread }
 }

@@ -127,6 +127,6 @@ pub struct Facts {
 pub enum CpuOf {
     /// The measuring thread: with one inference thread.
     Thread,
-    /// The whole worker: with several.
+    /// The whole worker: with several, or with an engine that computes on a thread of its own.
     Process,
 }

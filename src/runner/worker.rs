@@ -80,8 +80,8 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let executed_precision = session.executed_precision();
     let runtime = engine.runtime(&job.engine).map_err(|error| refusal(&error))?;
     let batch = job.cell.id.batch as usize;
+    let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
     let mut pipeline = Pipeline::new(session, adapter, batch);
-    let cpu_of = measure::cpu_of(job.cell.id.threads);
     let meter = Meter::new(cpu_of == super::CpuOf::Process);
     let tools = Tools { clock: &clock, meter: &meter, beacon: beacon.byte() };
     let mut listen = |iterations, elapsed| {

@@ -1,0 +1,127 @@
+//! What a run leaves: columns as documented, files as described, several runs, reports made again.
+
+mod common;
+use common::{Sandbox, root};
+use std::{collections::BTreeSet, fs};
+
+#[test]
+fn the_columns_are_those_that_the_page_explains_in_that_order() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let text = fs::read_to_string(sandbox.path("r/results.csv")).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let page = fs::read_to_string(root().join("docs/RESULTS.md")).unwrap();
+    let section = page.split("## results.csv").nth(1).unwrap().split("\n## ").next().unwrap();
+    let documented: Vec<&str> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|names| names.split(", ").map(|name| name.trim_matches('`')))
+        .collect();
+    assert_eq!(header, documented);
+    let fixed = "run,cell,model,family,engine,device,device_uuid,precision,executed_precision,batch,\
+                 mode,threads,stage,outcome,reason,launches,samples,median_ns,ci_low_ns,ci_high_ns,\
+                 mean_ns,mad_ns,min_ns,p90_ns,p95_ns,p99_ns,max_ns,launch_spread,cpu_median_ns,\
+                 preempted,throttled";
+    assert!(text.starts_with(fixed), "{}", text.lines().next().unwrap());
+}
+
+#[test]
+fn every_stage_of_every_cell_has_a_row_with_ordered_numbers() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let mut reader = csv::Reader::from_path(sandbox.path("r/results.csv")).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let mut seen = BTreeSet::new();
+    for row in reader.records().map(Result::unwrap) {
+        let get = |name: &str| &row[header.iter().position(|h| h == name).unwrap()];
+        let number = |name: &str| get(name).parse::<u64>().unwrap();
+        assert_eq!(get("outcome"), "measured");
+        assert!(number("ci_low_ns") <= number("median_ns"));
+        assert!(number("median_ns") <= number("ci_high_ns"));
+        assert!(number("min_ns") <= number("median_ns") && number("mean_ns") <= number("max_ns"));
+        seen.insert((get("batch").to_owned(), get("stage").to_owned()));
+    }
+    let stages = ["decode", "preprocess", "inference", "postprocess", "end_to_end", "remainder"];
+    let expected = ["1", "2"]
+        .into_iter()
+        .flat_map(|batch| stages.map(|stage| (batch.to_owned(), stage.to_owned())))
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_report_is_made_again_from_the_results_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let csv = fs::read(sandbox.path("r/results.csv")).unwrap();
+    fs::remove_file(sandbox.path("r/results.csv")).unwrap();
+    fs::remove_dir_all(sandbox.path("r/charts")).unwrap();
+    fs::remove_dir_all(sandbox.path("images")).unwrap();
+    fs::remove_file(sandbox.path("shapes.onnx")).unwrap();
+    sandbox.run(&["report", "r"]).succeeds();
+    assert_eq!(fs::read(sandbox.path("r/results.csv")).unwrap(), csv);
+    let charts: Vec<_> = fs::read_dir(sandbox.path("r/charts")).unwrap().collect();
+    assert!(charts.len() >= 4, "{charts:?}");
+    let json = sandbox.run(&["report", "r", "--json"]).succeeds().json();
+    assert_eq!(json["schema"], 1);
+    assert!(json["cells"][0]["stages"]["inference"]["median_ns"].is_u64(), "{json:#}");
+}
+
+#[test]
+fn a_damaged_or_later_result_is_named_not_misread() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let samples = fs::read_dir(sandbox.path("r/launches"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "samples"))
+        .unwrap();
+    let whole = fs::read(&samples).unwrap();
+    fs::write(&samples, &whole[..whole.len() / 2]).unwrap();
+    sandbox.run(&["report", "r"]).fails(2, &[".samples", "damaged"]);
+    fs::write(&samples, &whole).unwrap();
+    let run = fs::read_to_string(sandbox.path("r/run.json")).unwrap();
+    fs::write(sandbox.path("r/run.json"), run.replacen("\"schema\": 1", "\"schema\": 9", 1))
+        .unwrap();
+    sandbox.run(&["report", "r"]).fails(2, &["run.json", "schema 9", "reads 1"]);
+    sandbox.run(&["report", "nowhere"]).fails(2, &["nowhere", "no run"]);
+}
+
+#[test]
+fn a_run_compared_with_itself_has_no_verdict_but_same() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let json = sandbox.run(&["compare", "r", "r", "--json"]).succeeds().json();
+    assert_eq!(json["differences"].as_array().unwrap().len(), 0, "{json:#}");
+    for row in json["rows"].as_array().unwrap() {
+        assert_eq!(row["ratio"]["ratio"], 1.0, "{row:#}");
+        let verdict = row["verdict"].as_str().unwrap();
+        assert!(matches!(verdict, "same" | "ambiguous"), "{row:#}");
+    }
+}
+
+#[test]
+fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
+    let sandbox = Sandbox::new();
+    let spin = |us: u32| format!("[engine.null]\nspin_us = {us}\n");
+    fs::write(sandbox.null_scenario(&spin(20_000)).with_file_name("a.toml"), "").unwrap();
+    sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
+    sandbox.null_scenario(&spin(60_000));
+    sandbox.run(&["run", "null.toml", "--out", "b", "--set", "matrix.batch=1"]).succeeds();
+    let json = sandbox.run(&["compare", "a", "b", "--json"]).succeeds().json();
+    let rows = json["rows"].as_array().unwrap();
+    let verdict = |cell: &str, stage: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row["cell"].as_str().unwrap().contains(cell) && row["stage"] == stage);
+        row.unwrap()["verdict"].clone()
+    };
+    assert_eq!(verdict("/b1/", "inference"), "slower");
+    assert_eq!(verdict("/b2/", "inference"), "missing");
+    assert!(json.to_string().contains("engine options differ"));
+}

@@ -1,5 +1,6 @@
 //! Bad models, images, libraries, disks and names: a clear error that names the thing and the
 //! cure, before any measuring where that is possible, and nothing lost.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
 use common::{FAST, Ran, Sandbox, program, scenario, skip};

@@ -1,5 +1,6 @@
 //! The demo model really detects: AP50 over the held-out set, through the whole pipeline, and
 //! clearly less with red and blue swapped.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 #![cfg(feature = "rten")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Parent and workers killed at random moments: what was finished stays readable, `--resume`
 //! completes, nothing is counted twice. `KILLS=200` for the long version (scripts/kill.sh).
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 #![cfg(unix)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! Launches that go wrong cost themselves and nothing else; interrupted runs are taken up again.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
 use common::{Ran, Sandbox, program};

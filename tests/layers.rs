@@ -1,5 +1,6 @@
 //! Dependencies between modules point one way only, lints cannot be switched off at will, and
 //! docs/ARCHITECTURE.md lists the same layers.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 use std::{
     collections::BTreeSet,

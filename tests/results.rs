@@ -1,4 +1,5 @@
 //! What a run leaves: columns as documented, files as described, several runs, reports made again.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
 use common::{Sandbox, root};

@@ -1,4 +1,5 @@
 //! Scenario files: what is refused and how, `--set`, `list`, the schema and the documentation.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
 use common::{FAST, Sandbox, root, scenario};

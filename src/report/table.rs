@@ -82,7 +82,7 @@ pub fn images_per_second(cell: &CellResult, end_to_end: Nanos) -> f64 {
 }
 
 fn notes(cells: &[CellResult]) -> Vec<String> {
-    cells.iter().flat_map(|cell| notes_of(cell)).collect()
+    cells.iter().flat_map(notes_of).collect()
 }
 
 fn notes_of(cell: &CellResult) -> Vec<String> {
@@ -109,7 +109,10 @@ fn notes_of(cell: &CellResult) -> Vec<String> {
             cell.cell.precision
         ));
     }
-    notes.extend(doubts(cell).into_iter().map(|doubt| format!("note: {name}: {doubt}")));
+    let doubts = doubts(cell);
+    if !doubts.is_empty() {
+        notes.push(format!("note: {name}: {}", doubts.join("; ")));
+    }
     notes
 }
 
@@ -124,8 +127,7 @@ fn doubts(cell: &CellResult) -> Vec<String> {
     }
     if cell.unconverged > 0 {
         doubts.push(format!(
-            "{} of {n} launches were stopped by time or count before the interval was as narrow as \
-             asked for",
+            "{} of {n} launches hit a bound before the interval was as narrow as asked for",
             cell.unconverged
         ));
     }
@@ -133,7 +135,7 @@ fn doubts(cell: &CellResult) -> Vec<String> {
     let preempted = cell.preempted.unwrap_or(0) as f64 / samples.max(1) as f64;
     if preempted >= NOTABLE_PREEMPTION {
         doubts.push(format!(
-            "{} of the iterations had to wait for a processor: other work was running",
+            "{} of the iterations waited for a processor, so other work was running",
             Share(preempted)
         ));
     }

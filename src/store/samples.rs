@@ -104,9 +104,8 @@ fn set(sample: &mut Sample, column: usize, number: u64) {
 }
 
 fn flag_bits(flags: Flags) -> u8 {
-    u8::from(flags.warmup) * WARMUP
-        | u8::from(flags.preempted) * PREEMPTED
-        | u8::from(flags.throttled) * THROTTLED
+    let bit = |set, bit| if set { bit } else { 0 };
+    bit(flags.warmup, WARMUP) | bit(flags.preempted, PREEMPTED) | bit(flags.throttled, THROTTLED)
 }
 
 fn flags_of(bits: u8) -> Flags {

@@ -1,6 +1,26 @@
 //! Detections drawn on the images they were found on.
 
-use crate::store::Run;
+use super::charts::{
+    canvas::{Canvas, Lettering, Problem, Style},
+    encode, letters, palette,
+};
+use crate::{
+    family::{self, Detection, FamilyOptions},
+    image::{Decoder, Image},
+    model, os,
+    runner::ImageDetections,
+    scenario::Cell,
+    store::Run,
+};
+use plotters::{prelude::BitMapBackend, style::RGBColor};
+use std::{fs, path::Path};
+
+/// More detections than this on one image hide each other: the doubtful ones are left out.
+const CROWD: usize = 100;
+/// Detections of a crowd are drawn from this score on.
+const DOUBT: f32 = 0.3;
+/// Most characters of an image's name in the name of its picture.
+const LONGEST_NAME: usize = 60;
 
 /// A picture that could not be drawn or written.
 #[derive(Debug, thiserror::Error)]
@@ -10,11 +30,248 @@ pub struct Error {
     problem: String,
 }
 
-/// Draws the detections of every cell that has some into `<run>/detections/<hash>/`.
+/// Draws the detections of every cell that has some into
+/// `<run>/detections/<hash>/<nnn>-<image>.png`: all that were kept with the run, best on top; of
+/// more than 100 on one image only those that score 0.3 or more.
 ///
 /// # Errors
 /// When an image has gone or a picture cannot be written.
 pub fn save(run: &Run) -> Result<(), Error> {
-    let _ = run;
+    for (cell, images) in &run.detections {
+        let folder = run.path.join("detections").join(cell.hash());
+        let names = class_names(run, cell);
+        let source = format!("{} in run {}", cell.id, run.info.run);
+        for (index, found) in images.iter().enumerate() {
+            let path = folder.join(file_name(index, &found.image.0));
+            save_one(found, names, &source, &path).map_err(|problem| Error {
+                image: found.image.to_string(),
+                problem: problem.to_string(),
+            })?;
+        }
+    }
     Ok(())
+}
+
+fn save_one(
+    found: &ImageDetections,
+    names: Option<&[&str]>,
+    source: &str,
+    path: &Path,
+) -> Result<(), Problem> {
+    let because = |what: &str, error: &dyn std::fmt::Display| Problem(format!("{what}: {error}"));
+    let bytes = fs::read(&found.image.0).map_err(|e| because("the image cannot be read", &e))?;
+    let mut image = Image::default();
+    Decoder::new().decode(&bytes, &mut image).map_err(|e| because("no usable image", &e))?;
+    draw(&mut image, &found.detections, names)?;
+    let size = (image.width as u32, image.height as u32);
+    let png = encode(&image.pixels, size, source)?;
+    if let Some(folder) = path.parent() {
+        let what = format!("the folder {} cannot be made", folder.display());
+        fs::create_dir_all(folder).map_err(|e| because(&what, &e))?;
+    }
+    os::write_atomic(path, &png).map_err(|error| Problem(error.to_string()))
+}
+
+/// Name of a picture: the image's number and what of its name any system accepts.
+fn file_name(index: usize, image: &Path) -> String {
+    let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let stem: String = stem.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    format!("{index:03}-{}.png", stem.get(..LONGEST_NAME).unwrap_or(&stem))
+}
+
+/// Names of a cell's classes, if its model is still the one that was measured and declares enough
+/// to know them.
+fn class_names(run: &Run, cell: &Cell) -> Option<&'static [&'static str]> {
+    let facts = run.info.models.iter().find(|model| model.name == cell.id.model)?;
+    let model = model::open(&facts.path.0).ok().filter(|model| model.sha256 == facts.sha256)?;
+    let family = family::named(&cell.id.family).ok()?;
+    let batch = cell.id.batch as usize;
+    let adapter = family.adapt(&model.signature.io, batch, &FamilyOptions::default()).ok()?;
+    adapter.class_names()
+}
+
+/// What is drawn, best last and so on top.
+fn chosen(detections: &[Detection]) -> Vec<&Detection> {
+    let crowd = detections.len() > CROWD;
+    let drawn = |d: &&Detection| {
+        d.bounds.iter().all(|edge| edge.is_finite()) && (!crowd || d.score >= DOUBT)
+    };
+    let mut chosen: Vec<&Detection> = detections.iter().filter(drawn).collect();
+    chosen.sort_by(|a, b| a.score.total_cmp(&b.score));
+    chosen
+}
+
+fn draw(
+    image: &mut Image,
+    detections: &[Detection],
+    names: Option<&[&str]>,
+) -> Result<(), Problem> {
+    letters::register()?;
+    let size = (image.width as u32, image.height as u32);
+    let (width, height) = (f64::from(size.0), f64::from(size.1));
+    let backend = BitMapBackend::with_buffer(&mut image.pixels, size);
+    let drawing = Drawing {
+        canvas: Canvas::new(backend, 1.0, Lettering::BITMAP),
+        width,
+        height,
+        line: (width.max(height) / 500.0).round().max(2.0),
+        letters: (width.min(height) / 40.0).clamp(12.0, 40.0),
+    };
+    for detection in chosen(detections) {
+        let name = names.and_then(|names| names.get(detection.class as usize));
+        let name = name.map_or_else(|| format!("class {}", detection.class), |n| (*n).to_owned());
+        drawing.detection(detection, &name)?;
+    }
+    drawing.canvas.finish()
+}
+
+/// An image that is drawn on; lengths in its pixels.
+struct Drawing<'a> {
+    canvas: Canvas<BitMapBackend<'a>>,
+    width: f64,
+    height: f64,
+    line: f64,
+    letters: f64,
+}
+
+impl Drawing<'_> {
+    fn detection(&self, detection: &Detection, name: &str) -> Result<(), Problem> {
+        let [left, top, right, bottom] = detection.bounds.map(f64::from);
+        let (left, right) = (self.across(left), self.across(right));
+        let (top, bottom) = (self.down(top), self.down(bottom));
+        let colour = palette::nth(detection.class as usize);
+        self.outline([left, top, right, bottom], colour)?;
+        self.label(&format!("{name} {:.2}", detection.score), (left, top), colour)
+    }
+
+    fn across(&self, x: f64) -> f64 {
+        x.round().clamp(0.0, self.width)
+    }
+
+    fn down(&self, y: f64) -> f64 {
+        y.round().clamp(0.0, self.height)
+    }
+
+    /// Four bars inside the box, so that their outer edges are the box.
+    fn outline(
+        &self,
+        [left, top, right, bottom]: [f64; 4],
+        colour: RGBColor,
+    ) -> Result<(), Problem> {
+        let wide = self.line.min(right - left).max(0.0);
+        let high = self.line.min(bottom - top).max(0.0);
+        let bars = [
+            ((left, top), (right, top + high)),
+            ((left, bottom - high), (right, bottom)),
+            ((left, top), (left + wide, bottom)),
+            ((right - wide, top), (right, bottom)),
+        ];
+        bars.into_iter().try_for_each(|(a, b)| self.canvas.rectangle(a, b, colour.into()))
+    }
+
+    /// Text on a ground of its own: above the box, or in it where there is no room above; moved
+    /// to the left where it would leave the picture.
+    fn label(&self, text: &str, (x, y): (f64, f64), colour: RGBColor) -> Result<(), Problem> {
+        let pad = (self.letters * 0.25).round();
+        let text = letters::shorten(text, self.letters, self.width - 2.0 * pad);
+        let wide = (letters::width(&text, self.letters) + 2.0 * pad).ceil();
+        let high = (self.letters * 1.3).round();
+        let x = x.min(self.width - wide).max(0.0);
+        let y = if y >= high { y - high } else { y };
+        let y = y.min(self.height - high).max(0.0);
+        self.canvas.rectangle((x, y), (x + wide, y + high), colour.into())?;
+        let style = Style::left(self.letters, palette::on(colour));
+        self.canvas.text(&text, (x + pad, y + high / 2.0), style)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        os::FilePath,
+        report::charts::synthetic::{cell, run},
+    };
+
+    fn grey(width: usize, height: usize) -> Image {
+        Image { width, height, pixels: vec![128; 3 * width * height] }
+    }
+
+    fn found(bounds: [f32; 4], score: f32, class: u32) -> Detection {
+        Detection { bounds, score, class }
+    }
+
+    fn pixel(image: &Image, x: usize, y: usize) -> [u8; 3] {
+        let at = 3 * (y * image.width + x);
+        [image.pixels[at], image.pixels[at + 1], image.pixels[at + 2]]
+    }
+
+    #[test]
+    fn a_box_is_drawn_exactly_where_it_is() {
+        let mut image = grey(200, 160);
+        draw(&mut image, &[found([40.0, 60.0, 120.0, 140.0], 0.9, 0)], None).unwrap();
+        let RGBColor(r, g, b) = palette::nth(0);
+        for (x, y) in [(40, 100), (41, 100), (118, 100), (119, 100), (80, 60), (80, 139)] {
+            assert_eq!(pixel(&image, x, y), [r, g, b], "{x}, {y}");
+        }
+        for (x, y) in [(39, 100), (42, 100), (117, 100), (120, 100), (80, 62), (80, 140)] {
+            assert_eq!(pixel(&image, x, y), [128; 3], "{x}, {y}");
+        }
+    }
+
+    #[test]
+    fn bounds_that_are_off_the_image_or_no_numbers_do_no_harm() {
+        let wild = [
+            [-50.0, -50.0, 1e9, 1e9],
+            [f32::NAN, 0.0, 1.0, 1.0],
+            [f32::NEG_INFINITY, 0.0, f32::INFINITY, 1.0],
+            [30.0, 30.0, 10.0, 10.0],
+            [5.0, 5.0, 5.0, 5.0],
+        ];
+        for (width, height) in [(1, 1), (3, 200), (200, 3), (64, 64)] {
+            let all = wild.map(|bounds| found(bounds, 0.5, u32::MAX));
+            draw(&mut grey(width, height), &all, None).unwrap();
+        }
+    }
+
+    #[test]
+    fn only_a_crowd_is_thinned_and_the_best_is_on_top() {
+        let few = [found([0.0; 4], 0.9, 1), found([0.0; 4], 0.1, 2)];
+        assert_eq!(chosen(&few).last().map(|d| d.class), Some(1));
+        assert_eq!(chosen(&few).len(), 2);
+        let crowd: Vec<_> = (0..200).map(|n| found([0.0; 4], n as f32 / 200.0, n)).collect();
+        assert_eq!(chosen(&crowd).len(), 140);
+    }
+
+    #[test]
+    fn names_of_pictures_are_plain() {
+        let name = |path: &str| file_name(7, Path::new(path));
+        assert_eq!(name("a/b c\n\"ü.jpg"), "007-b_c___.png");
+        assert_eq!(name(".."), "007-.png");
+        assert_eq!(name(&"x".repeat(200)).len(), 4 + LONGEST_NAME + 4);
+    }
+
+    #[test]
+    fn pictures_are_written_and_a_vanished_image_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("one image.png");
+        let grey = grey(64, 48);
+        fs::write(&image, encode(&grey.pixels, (64, 48), "a test").unwrap()).unwrap();
+        let cell = cell("m", "ort", 1);
+        let mut run = run(Vec::new());
+        run.path = folder.path().join("run");
+        let detections = vec![found([8.0, 8.0, 40.0, 40.0], 0.8, 3)];
+        let found = ImageDetections { image: FilePath(image.clone()), detections };
+        run.detections = vec![(cell.clone(), vec![found])];
+        save(&run).unwrap();
+        let written = run.path.join("detections").join(cell.hash()).join("000-one_image.png");
+        let mut back = Image::default();
+        Decoder::new().decode(&fs::read(&written).unwrap(), &mut back).unwrap();
+        assert_eq!(back.size(), grey.size());
+        assert_ne!(back, grey);
+        fs::remove_file(&image).unwrap();
+        let error = save(&run).unwrap_err().to_string();
+        assert!(error.contains("one image.png") && error.contains("cannot be read"), "{error}");
+    }
 }

@@ -1,0 +1,114 @@
+//! Charts of made-up runs: what must be in them, and that nothing makes them fail.
+
+use super::{
+    Chart, MOST_CELLS, all,
+    synthetic::{cell, lifelike, run, sample},
+};
+use crate::{analysis, store::Run, timing::Sample};
+
+fn charts(run: &Run) -> Vec<Chart> {
+    let charts = all(run, &analysis::cells(run)).unwrap();
+    for chart in &charts {
+        assert!(chart.svg.starts_with("<svg ") && chart.svg.trim_end().ends_with("</svg>"));
+        assert!(!chart.svg.contains("NaN") && !chart.svg.contains("\"inf"), "{}", chart.name);
+        assert!(chart.svg.len() < 500_000, "{} is {} bytes", chart.name, chart.svg.len());
+        assert!(chart.png.starts_with(b"\x89PNG"));
+    }
+    charts
+}
+
+fn one(samples: Vec<Vec<Sample>>) -> Vec<Chart> {
+    charts(&run(vec![(cell("m", "ort", 1), samples)]))
+}
+
+fn names(charts: &[Chart]) -> Vec<&str> {
+    charts.iter().map(|chart| chart.name.as_str()).collect()
+}
+
+#[test]
+fn each_measured_cell_has_its_charts_under_its_hash() {
+    let (first, second) = (cell("m", "ort", 1), cell("m", "ort", 4));
+    let hashes = [first.hash(), second.hash()];
+    let run = run(vec![(first, lifelike(8_000_000, 2, 40)), (second, lifelike(30_000_000, 2, 40))]);
+    let mut wanted = vec!["stages".to_owned(), "throughput".to_owned()];
+    for hash in hashes {
+        wanted.extend([format!("distribution-{hash}"), format!("latency-{hash}")]);
+    }
+    assert_eq!(names(&charts(&run)), wanted);
+}
+
+#[test]
+fn without_numbers_there_are_no_charts() {
+    assert!(charts(&run(Vec::new())).is_empty());
+    assert!(one(Vec::new()).is_empty());
+    assert!(one(vec![Vec::new()]).is_empty());
+}
+
+#[test]
+fn throughput_needs_two_batches_of_the_same_thing() {
+    let cells = [cell("m", "ort", 1), cell("m", "rten", 4)];
+    let run = run(cells.map(|cell| (cell, lifelike(1_000_000, 1, 20))).to_vec());
+    assert!(!names(&charts(&run)).contains(&"throughput"));
+}
+
+#[test]
+fn times_that_leave_no_range_are_drawn() {
+    let extremes = [[0; 4], [1; 4], [1_000_000; 4], [u64::MAX; 4], [0, 0, u64::MAX, 0]];
+    for times in extremes {
+        for count in [1, 2, 100] {
+            assert_eq!(one(vec![vec![sample(times, false, false); count]]).len(), 3);
+        }
+    }
+}
+
+#[test]
+fn samples_that_are_all_warm_up_are_no_numbers() {
+    assert!(one(vec![vec![sample([5; 4], true, false); 10]]).iter().all(|c| c.name != "stages"));
+}
+
+#[test]
+fn many_samples_stay_small_and_say_that_they_are_thinned() {
+    let charts = one(lifelike(2_000_000, 3, 40_000));
+    let latency = charts.iter().find(|chart| chart.name.starts_with("latency")).unwrap();
+    assert!(latency.svg.contains("120\u{a0}000 iterations are too many"));
+    let all_preempted = vec![vec![sample([7_000; 4], false, true); 2_500]];
+    assert!(one(all_preempted).iter().any(|chart| chart.svg.contains("had to wait")));
+}
+
+#[test]
+fn names_are_escaped_and_control_characters_are_shown() {
+    let name = "<&\"'>\n\u{1}";
+    let cells = [1, 2].map(|batch| (cell(name, "ort", batch), lifelike(1_000_000, 2, 20)));
+    for chart in charts(&run(cells.to_vec())) {
+        assert!(!chart.svg.contains("<&"), "{}", chart.name);
+        assert!(chart.svg.contains("&lt;&amp;&quot;&apos;&gt;\\n\\u{1}"), "{}", chart.name);
+    }
+}
+
+#[test]
+fn charts_say_what_made_them_and_name_fonts_that_viewers_have() {
+    for chart in one(lifelike(1_000_000, 2, 20)) {
+        for part in ["20261122T052843Z-made-up", "trtbench 0.1.0", "Imaginary Processor 9000"] {
+            assert!(chart.svg.contains(part), "no {part} in {}", chart.name);
+        }
+        assert!(chart.svg.contains("font-family=\"DejaVu Sans, Verdana, Arial, sans-serif\""));
+        let source = b"run 20261122T052843Z-made-up by trtbench 0.1.0";
+        assert!(chart.png.windows(source.len()).any(|bytes| bytes == source));
+    }
+}
+
+#[test]
+fn many_cells_are_split_and_only_the_first_have_charts_of_their_own() {
+    let cells = (1..=70).map(|n| (cell("m", "ort", n), vec![vec![sample([9; 4], false, false)]]));
+    let charts = charts(&run(cells.collect()));
+    assert_eq!(names(&charts)[..3], ["stages", "stages-2", "throughput"]);
+    assert_eq!(charts.len(), 3 + 2 * MOST_CELLS);
+}
+
+#[test]
+fn launches_that_hardly_agree_leave_bars_to_see() {
+    let launch = |time| vec![sample([time; 4], false, false); 5];
+    let cells =
+        [1, 2].map(|batch| (cell("m", "ort", batch), vec![launch(1_000), launch(900_000_000)]));
+    assert_eq!(names(&charts(&run(cells.to_vec())))[..2], ["stages", "throughput"]);
+}

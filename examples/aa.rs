@@ -12,8 +12,8 @@ use std::{
 };
 use trtbench::{analysis, store::Run, timing::Span};
 
-/// Arithmetic steps of the compared cell: about 10 ms.
-const WORK: u64 = 10_000_000;
+/// Arithmetic steps of the compared cell: about 3 ms of inference.
+const WORK: u64 = 3_000_000;
 
 /// At most this share of the comparisons with itself may exclude 1.
 const FALSE_SHARE: f64 = 5.0 / 40.0;
@@ -77,7 +77,7 @@ impl Bench {
         let comparison = analysis::compare(&Run::read(&base)?, &Run::read(&new)?);
         fs::remove_dir_all(base)?;
         fs::remove_dir_all(new)?;
-        let whole = comparison.deltas.into_iter().find(|delta| delta.stage == Span::EndToEnd);
+        let whole = comparison.deltas.into_iter().find(|delta| delta.stage == Span::Inference);
         whole.and_then(|delta| delta.ratio).ok_or_else(|| "nothing to compare".into())
     }
 

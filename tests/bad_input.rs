@@ -72,12 +72,32 @@ fn an_empty_truncated_or_garbage_model_is_named() {
     model_refused(b"hello, I am a text file\n", "", &["shapes.onnx", "no usable ONNX file"]);
 }
 
-#[test]
-fn weights_in_a_missing_file_are_named() {
-    let external = field(13, &[field(1, b"location"), field(2, b"w.bin")].concat());
-    let weight = [number(1, 100), number(2, 1), field(8, b"w"), external].concat();
+/// A model whose one weight lies in another file, 100 bytes from its 50th on.
+fn with_external(location: &str) -> Vec<u8> {
+    let entry = |key: &str, text: &str| {
+        field(13, &[field(1, key.as_bytes()), field(2, text.as_bytes())].concat())
+    };
+    let place = [entry("location", location), entry("offset", "50"), entry("length", "100")];
+    let weight = [number(1, 25), number(2, 1), field(8, b"w"), place.concat()].concat();
     let graph = [field(5, &weight), field(12, &value("o", &[1, 2]))].concat();
-    model_refused(&field(7, &graph), "", &["weights are missing", "w.bin"]);
+    field(7, &graph)
+}
+
+#[test]
+fn weights_in_a_missing_short_or_foreign_file_are_refused() {
+    model_refused(&with_external("w.bin"), "", &["weights are missing", "w.bin"]);
+    model_refused(&with_external("shapes.onnx"), "", &["cut off", "150 are needed"]);
+    for outside in ["../w.bin", "/etc/passwd"] {
+        model_refused(&with_external(outside), "", &["outside its own folder", outside]);
+    }
+}
+
+#[test]
+fn names_from_a_model_give_no_orders_to_the_terminal() {
+    let hostile = onnx(&[0, 3, 256, 256], &[("\x1b[2J\x07name", &[1, 2])]);
+    let (ran, _) = run_model(&hostile, "");
+    ran.fails(2, &["\\u{1b}[2J", "does not fit"]);
+    assert!(!ran.err.contains('\x1b'));
 }
 
 #[test]

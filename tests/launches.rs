@@ -162,6 +162,73 @@ fn resume_measures_what_is_missing_and_nothing_else() {
 }
 
 #[test]
+fn a_damaged_launch_is_named_and_not_measured_again_in_silence() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "r"]).succeeds();
+    let samples = fs::read_dir(sandbox.path("r/launches"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "samples"))
+        .unwrap();
+    let whole = fs::read(&samples).unwrap();
+    fs::write(&samples, &whole[1..]).unwrap();
+    let resume = || sandbox.run(&["run", "null.toml", "--out", "r", "--resume"]);
+    resume().fails(2, &[".samples", "damaged", "--resume"]);
+    fs::write(&samples, whole).unwrap();
+    let mut records: Vec<_> = fs::read_dir(sandbox.path("r/launches"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    records.sort();
+    fs::copy(&records[0], &records[1]).unwrap();
+    resume().fails(2, &["the record of another launch"]);
+}
+
+#[test]
+fn an_image_that_changes_during_a_run_fails_the_launches_after_it() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("[engine.null]\nspin_us = 1000\n");
+    let child = program(&sandbox.path("."))
+        .args(["run", "null.toml", "--out", "r", "--set", "matrix.batch=1"])
+        .args(["--set", "measure.max_seconds=2", "--set", "measure.min_seconds=2"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until("the first launch has read its images", || progress(&sandbox));
+    fs::copy(sandbox.path("images/shape_001.jpg"), sandbox.path("images/shape_000.jpg")).unwrap();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    ran.fails(1, &["shape_000.jpg has changed since the run began"]);
+}
+
+#[test]
+fn several_scenarios_are_taken_up_again_where_they_were_left() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    let other = fs::read_to_string(sandbox.path("null.toml")).unwrap();
+    sandbox.scenario("b.toml", &other.replace("\"test\"", "\"b\""));
+    sandbox.run(&["run", "null.toml", "--out", "r/test"]).succeeds();
+    sandbox.run(&["run", "null.toml", "b.toml", "--out", "r", "--resume"]).succeeds();
+    assert!(sandbox.path("r/b/results.csv").exists());
+    sandbox.scenario("b.toml", &other.replace("\"test\"", "\"te:st\""));
+    sandbox.scenario("c.toml", &other.replace("\"test\"", "\"te st\""));
+    sandbox.run(&["list", "b.toml", "c.toml"]).fails(2, &["two scenarios have the name"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_that_takes_nothing_stops_no_run() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = program(&sandbox.path("."));
+    let status = command.args(["run", "null.toml", "--out", "r"]).stderr(full).output().unwrap();
+    assert_eq!(status.status.code(), Some(0));
+}
+
+#[test]
 fn resume_refuses_to_pool_launches_of_different_things() {
     let sandbox = Sandbox::new();
     sandbox.null_scenario("");
@@ -190,32 +257,37 @@ fn an_interrupt_keeps_the_launch_in_hand_and_two_stop_at_once() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        wait_for_beacon(&sandbox);
+        wait_until("a worker measures", || progress(&sandbox));
         let pid = Pid::from_child(&child);
         for _ in 0..interrupts {
             kill_process(pid, Signal::INT).unwrap();
             std::thread::sleep(Duration::from_millis(300));
         }
         let ran = Ran::from(child.wait_with_output().unwrap());
-        ran.fails(130, &["interrupted", "--resume"]);
+        ran.fails(130, &["interrupted", "finish it with: trtbench run null.toml"]);
         let whole = records(&sandbox).len();
         assert_eq!(whole, more, "{ran:#?}");
-        let quick = ["run", "null.toml", "--out", "r", "--resume"];
-        sandbox.run(&[&quick[..], &slow].concat()).succeeds();
+        // The command that was printed, word for word.
+        let command = ran.err.split("finish it with: trtbench ").nth(1).unwrap().trim();
+        let resumed = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());
+        resumed.succeeds();
         assert_eq!(records(&sandbox).len(), 4);
     }
 }
 
-/// Waits until a worker of the run has begun to measure.
-#[cfg(unix)]
-fn wait_for_beacon(sandbox: &Sandbox) {
+/// Whether a worker of the run has begun an iteration.
+fn progress(sandbox: &Sandbox) -> bool {
+    let entries = fs::read_dir(sandbox.path("r/launches")).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".stage"))
+        .any(|entry| fs::read(entry.path()).is_ok_and(|byte| byte.first().is_some_and(|&b| b > 0)))
+}
+
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    let is_there = || {
-        let entries = fs::read_dir(sandbox.path("r/launches")).into_iter().flatten();
-        entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".stage"))
-    };
-    while !is_there() {
-        assert!(Instant::now() < deadline, "no worker started");
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::yield_now();
     }
 }

@@ -136,6 +136,29 @@ fn set_overrides_a_key_and_is_checked_like_the_file() {
     bad("measure.lunches=3", &["--set measure.lunches=3", "unknown field", "launches"]);
     bad("model.7.name=x", &["--set model.7.name=x", "no index"]);
     bad("launches", &["key=value"]);
+    bad(&format!("{}=1", ["a"; 50_000].join(".")), &["at most 16 parts"]);
+}
+
+#[test]
+fn an_image_counts_once_however_it_is_reached_and_patterns_look_where_they_say() {
+    let sandbox = Sandbox::new();
+    let images = |pattern: &str| {
+        let text = scenario("null", "", FAST).replace("\"images\"", pattern);
+        sandbox.scenario("s.toml", &text);
+        let ran = sandbox.run(&["check", "s.toml", "--json"]);
+        ran.succeeds().json()["scenarios"][0]["images"].as_u64().unwrap()
+    };
+    fs::create_dir_all(sandbox.path("images/deep/deeper")).unwrap();
+    let deep = sandbox.path("images/deep/deeper/other.jpg");
+    fs::copy(sandbox.path("images/shape_000.jpg"), &deep).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(".", sandbox.path("images/deep/circle")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("shape_001.jpg", sandbox.path("images/link.jpg")).unwrap();
+    assert_eq!(images("\"images/*.jpg\""), 8);
+    assert_eq!(images("[\"images\", \"images/shape_*\", \"./images/shape_000.jpg\"]"), 8);
+    assert_eq!(images("\"images/**/*.jpg\""), 9);
+    assert_eq!(images("\"im*/d*/**/*.{jpg,png}\""), 1);
 }
 
 #[test]

@@ -70,8 +70,9 @@ pub struct StageResult {
     pub samples: usize,
     /// Geometric mean of the launch medians; with one launch its median.
     pub median: Nanos,
-    /// Confidence interval of the median: between launches, with one launch within it.
-    pub ci: (Nanos, Nanos),
+    /// Confidence interval of the median: between launches; with one launch within it, and none
+    /// where that has too few samples for one.
+    pub ci: Option<(Nanos, Nanos)>,
     /// The same median over the iterations that were neither preempted nor throttled.
     pub undisturbed_median: Option<Nanos>,
     /// Standard deviation of the logarithms of the launch medians; none with one launch.
@@ -92,6 +93,13 @@ pub struct StageResult {
     pub max: Nanos,
 }
 
+impl StageResult {
+    /// The interval as far as there is one: without, both ends are the median.
+    pub fn bounds(&self) -> (Nanos, Nanos) {
+        self.ci.unwrap_or((self.median, self.median))
+    }
+}
+
 /// Draws a run's launches together, in plan order. Every planned cell is there.
 pub fn cells(run: &Run) -> Vec<CellResult> {
     run.info.cells.iter().map(|planned| cell(run, planned)).collect()
@@ -108,7 +116,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         cell: planned.cell.id.clone(),
         device: planned.cell.device.clone(),
         hash: planned.hash.clone(),
-        state: state(planned, &mine, &measured, &failures),
+        state: state(planned, &measured, &failures),
         measured: measured.len(),
         failed: mine
             .iter()
@@ -154,15 +162,10 @@ fn failures(mine: &[&Launch]) -> Vec<String> {
 
 fn state(
     planned: &PlannedCell,
-    mine: &[&Launch],
     measured: &[(&Launch, &MeasuredRecord)],
     failures: &[String],
 ) -> State {
-    let skipped = mine.iter().find_map(|launch| match &launch.record.outcome {
-        RecordOutcome::Skipped { reason } => Some(reason),
-        _ => None,
-    });
-    match (measured, failures, planned.skipped.as_ref().or(skipped)) {
+    match (measured, failures, planned.skipped.as_ref()) {
         ([_, ..], _, _) => State::Measured,
         (_, _, Some(reason)) => State::Skipped(reason.clone()),
         (_, [_, ..], _) => State::Failed(Reason(failures.join("; "))),
@@ -211,8 +214,11 @@ fn stage(measured: &[(&Launch, &MeasuredRecord)], span: Span, level: f64) -> Opt
     let all = Sorted::new(series)?;
     let first = summaries.first()?;
     let (median, ci, launch_spread) = match stats::across_launches(&launch_medians, level) {
-        Some(across) => (across.median, (across.low, across.high), Some(across.spread)),
-        None => (first.median, (first.ci_low, first.ci_high), None),
+        Some(across) => (across.median, Some((across.low, across.high)), Some(across.spread)),
+        None => {
+            let enough = first.samples >= stats::fewest_for_interval(level);
+            (first.median, enough.then_some((first.ci_low, first.ci_high)), None)
+        }
     };
     let undisturbed: Vec<Nanos> =
         measured.iter().filter_map(|(launch, _)| undisturbed_median(launch, span)).collect();

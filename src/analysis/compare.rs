@@ -16,6 +16,9 @@ pub const FLOOR: f64 = 0.01;
 /// Share of false findings that is accepted among the cells of one comparison.
 const FALSE_DISCOVERY: f64 = 0.05;
 
+/// A change of the detections per image by more than this share is worth a word.
+const DETECTIONS_DIFFER: f64 = 0.1;
+
 /// What happened to a cell from one run to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,12 +78,15 @@ pub struct Comparison {
 
 /// Joins two runs on the cell's id and judges every stage of every pair.
 pub fn compare(base: &Run, new: &Run) -> Comparison {
-    let level = base.info.measure.confidence;
+    // The stricter of the two, so that it does not matter which run is the base.
+    let level = base.info.measure.confidence.max(new.info.measure.confidence);
     let (olds, news) = (cells(base), cells(new));
     let mut deltas: Vec<Delta> =
         pairs(&olds, &news).into_iter().flat_map(|(old, new)| rows(old, new, level)).collect();
     judge(&mut deltas);
-    Comparison { deltas, differences: differences(base, new) }
+    let mut differences = differences(base, new);
+    differences.extend(pairs(&olds, &news).into_iter().flat_map(|(old, new)| doubts(old, new)));
+    Comparison { deltas, differences }
 }
 
 type Pair<'a> = (Option<&'a CellResult>, Option<&'a CellResult>);
@@ -139,7 +145,7 @@ fn row(
             stats::block_bootstrap_ratio(&before.only_series, &after.only_series, level, SEED)
         }
         (Some(before), Some(after)) => {
-            stats::welch_ratio(&before.launch_medians, &after.launch_medians, level)
+            stats::launch_ratio(&before.launch_medians, &after.launch_medians, level)
         }
         _ => None,
     };
@@ -214,6 +220,7 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     differ("host", b.host.name.clone(), n.host.name.clone());
     differ("CPU", b.host.cpu.clone(), n.host.cpu.clone());
     differ("system", b.host.system.clone(), n.host.system.clone());
+    differ("governor", format!("{:?}", b.host.governor), format!("{:?}", n.host.governor));
     differ("processors", b.host.processors.to_string(), n.host.processors.to_string());
     differ("trtbench", b.trtbench.clone(), n.trtbench.clone());
     for (engine, runtime) in &b.runtimes {
@@ -235,8 +242,36 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     if b.postprocess != n.postprocess {
         found.push(format!("postprocess: {:?} → {:?}", b.postprocess, n.postprocess));
     }
+    if b.measure != n.measure {
+        found.push("[measure]: launches, times or targets are not the same".to_owned());
+    }
     if b.engine != n.engine {
         found.push("engine options differ".to_owned());
+    }
+    found
+}
+
+/// What makes the two sides of one cell less comparable: launches that were lost, another executed
+/// precision, detections that are gone.
+fn doubts(old: Option<&CellResult>, new: Option<&CellResult>) -> Vec<String> {
+    let (Some(old), Some(new)) = (old, new) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (side, cell) in [("base", old), ("new", new)] {
+        let lost = cell.failed + cell.missing;
+        if lost > 0 && cell.measured > 0 {
+            let all = cell.measured + lost;
+            found.push(format!("{}: {lost} of {all} launches of {side} are lost", cell.cell));
+        }
+    }
+    if let (Some(before), Some(after)) = (old.executed_precision, new.executed_precision)
+        && before != after
+    {
+        found.push(format!("{}: computed in {before} → {after}", old.cell));
+    }
+    if let (Some(before), Some(after)) = (old.detections_per_image, new.detections_per_image)
+        && (before - after).abs() > DETECTIONS_DIFFER * before.max(after)
+    {
+        found.push(format!("{}: {before:.2} → {after:.2} detections per image", old.cell));
     }
     found
 }

@@ -3,7 +3,7 @@
 use crate::{
     device::{self, Device},
     engine, family, fetch,
-    os::Host,
+    os::{self, Host},
     runner::{Problem, Ready, Workers, preflight},
     scenario::{self, Known, Plan, Scenario, Source},
 };
@@ -44,8 +44,9 @@ impl ScenarioArguments {
         let mut loaded: Vec<Loaded> = Vec::new();
         for file in &self.scenarios {
             let one = self.load_one(file, &host)?;
-            if loaded.iter().any(|other| other.scenario.name == one.scenario.name) {
-                bail!("two scenarios have the name `{}`", one.scenario.name);
+            let same = |other: &Loaded| slug(&other.scenario.name) == slug(&one.scenario.name);
+            if loaded.iter().any(same) {
+                bail!("two scenarios have the name `{}`, or as good as that", one.scenario.name);
             }
             loaded.push(one);
         }
@@ -65,6 +66,14 @@ impl ScenarioArguments {
     }
 }
 
+/// A scenario's name as a part of a folder's name.
+pub fn slug(name: &str) -> String {
+    let keep = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let slug: String = name.chars().map(keep).collect();
+    let slug = slug.trim_start_matches('.');
+    if slug.is_empty() { "run".to_owned() } else { slug.to_owned() }
+}
+
 fn known() -> Known {
     let cache = fetch::cache_dir().ok();
     let fetched = |name: &str| cache.as_ref().and_then(|cache| fetch::model_path(cache, name));
@@ -77,7 +86,7 @@ fn known() -> Known {
 
 /// Workers of this very program. A launch under way is given up at the second interrupt.
 pub fn workers() -> anyhow::Result<Workers> {
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = os::this_program().context("cannot find this program's own file")?;
     Ok(Workers { program, give_up_at: 2 })
 }
 
@@ -92,10 +101,55 @@ pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
 /// Prints a text to standard output. A reader that has left (`| head`) is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+    match writeln!(out, "{}", harmless(text.trim_end())).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(()),
+    }
+}
+
+/// Prints a line to standard error. That nobody reads it, or that it cannot be kept, stops nothing.
+pub fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
+}
+
+/// Text without control characters but line ends: names come out of files from strangers, and a
+/// terminal obeys what it prints.
+pub fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// A word as a shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_instead() {
+        assert_eq!(harmless("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_split_or_expand_them() {
+        assert_eq!(quoted("a-b/c.toml"), "a-b/c.toml");
+        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(quoted(""), "''");
     }
 }

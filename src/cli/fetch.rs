@@ -20,7 +20,7 @@ enum What {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
     let cache = fetch::cache_dir()?;
-    let mut say = |line: &str| eprintln!("{line}");
+    let mut say = common::tell;
     let paths = match arguments.what {
         What::Runtime => vec![fetch::runtime(&cache, &mut say)?],
         What::Models => fetch::models(&cache, &mut say)?,

@@ -1,5 +1,4 @@
 //! The command line: one file per verb. The only place that reads flags or prints.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
 mod common;
@@ -48,7 +47,7 @@ enum Verb {
 enum End {
     /// All well.
     Complete,
-    /// There is something to act on: a failed cell, a regression.
+    /// There is something to act on: a failed cell.
     Finding,
     /// The user stopped it.
     Interrupted,
@@ -62,7 +61,7 @@ pub fn main() -> ExitCode {
         Ok(End::Finding) => ExitCode::from(1),
         Ok(End::Interrupted) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            common::tell(&format!("error: {error:#}"));
             ExitCode::from(2)
         }
     }

@@ -24,10 +24,10 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
     let mut end = End::Complete;
-    let mut values = Vec::new();
+    let (mut values, mut read) = (Vec::new(), Vec::new());
     for path in &arguments.runs {
         let run = Run::read(path)?;
-        let cells = write(&run)?;
+        let cells = analysis::cells(&run);
         if finding(&cells) {
             end = End::Finding;
         }
@@ -36,9 +36,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         } else {
             common::print(&format!("{}\n{}", run.info.run, report::table::run(&cells)))?;
         }
+        read.push((run, cells));
     }
     if arguments.json {
         common::print(&format!("{:#}", one_or_all(values)))?;
+    }
+    // Last, so that the results are shown even where the folder cannot be written.
+    for (run, cells) in &read {
+        write(run, cells)?;
     }
     Ok(end)
 }
@@ -57,16 +62,15 @@ pub fn finding(cells: &[CellResult]) -> bool {
 }
 
 /// Writes CSV and charts into the run's folder.
-pub fn write(run: &Run) -> anyhow::Result<Vec<CellResult>> {
-    let cells = analysis::cells(run);
-    os::write_atomic(&run.path.join("results.csv"), &report::csv::csv(&run.info.run, &cells)?)?;
+pub fn write(run: &Run, cells: &[CellResult]) -> anyhow::Result<()> {
+    os::write_atomic(&run.path.join("results.csv"), &report::csv::csv(&run.info.run, cells)?)?;
     let folder = run.path.join("charts");
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    for chart in report::charts::all(run, &cells)? {
+    for chart in report::charts::all(run, cells)? {
         write_chart(&folder, &chart)?;
     }
-    Ok(cells)
+    Ok(())
 }
 
 fn write_chart(folder: &Path, chart: &report::charts::Chart) -> anyhow::Result<()> {

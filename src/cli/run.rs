@@ -2,6 +2,7 @@
 
 use super::{End, common, report, screen::Screen};
 use crate::{
+    analysis, model,
     os::{self, FilePath, Host},
     report as reports,
     runner::{self, Event, Launched, Observer, Ready, Setup},
@@ -38,11 +39,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
-    os::watch_interrupts().context("cannot watch for Ctrl-C")?;
     let mut end = End::Complete;
     let mut values = Vec::new();
-    for loaded in arguments.scenarios.load()? {
-        let (value, this) = run_one(arguments, &loaded)?;
+    for (index, loaded) in arguments.scenarios.load()?.iter().enumerate() {
+        let (value, this) = run_one(arguments, loaded, index == 0)?;
         values.push(value);
         match this {
             End::Complete => {}
@@ -62,6 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
 fn run_one(
     arguments: &Arguments,
     loaded: &common::Loaded,
+    first: bool,
 ) -> anyhow::Result<(serde_json::Value, End)> {
     let workers = common::workers()?;
     let ready = common::ready(loaded, &workers)?;
@@ -70,14 +71,14 @@ fn run_one(
     }
     let folder = open_folder(arguments, loaded, &ready)?;
     let setup = Setup {
-        images: ready.images.iter().map(|image| image.path.clone()).collect(),
+        images: ready.images.clone(),
         measure: loaded.scenario.measure.clone(),
         postprocess: loaded.scenario.postprocess.clone(),
         engine: loaded.scenario.engine.clone(),
         scratch: folder.path().join("launches"),
         detections: arguments.save_detections,
     };
-    let done = done(&folder, &ready, &setup);
+    let done = done(&folder, &ready, &setup)?;
     let total = ready.run.len() * setup.measure.launches as usize;
     let screen = Screen::new(arguments.quiet, total, done.len(), setup.measure.launches);
     let mut keeper = Keeper { folder: &folder, screen };
@@ -87,20 +88,43 @@ fn run_one(
         done.len(),
         folder.path().display()
     ));
+    for (cell, reason) in &ready.skipped {
+        keeper.screen.say(&format!("skipped: {} on {}: {}", cell.id, cell.device, reason.0));
+    }
+    if first {
+        // Only now: until here Ctrl-C ends the program at once, and there is nothing to keep.
+        os::watch_interrupts().context("cannot watch for Ctrl-C")?;
+    }
     let is_done = |cell: &Cell, launch: u32| done.contains(&(cell.hash(), launch));
-    let ended = runner::run(&ready.run, &setup, &workers, &is_done, &mut keeper)
-        .with_context(|| kept(folder.path(), &loaded.source.file))?;
+    let ended =
+        runner::run(&ready.run, &setup, &workers, &is_done, &mut keeper).with_context(|| {
+            format!(
+                "stopped; what was measured is kept in {}. When the cause is mended, finish it \
+                 with: {}",
+                folder.path().display(),
+                resume_command(folder.path())
+            )
+        })?;
     keeper.screen.finish();
-    conclude(arguments, loaded, &folder, ended)
+    conclude(arguments, &folder, ended)
 }
 
-fn kept(folder: &Path, scenario: &Path) -> String {
-    format!(
-        "stopped; what was measured is kept in {dir}. When the cause is mended, finish it with: \
-         trtbench run {} --out {dir} --resume",
-        scenario.display(),
-        dir = folder.display()
-    )
+/// The command line that takes this run up again: this one, with its folder.
+fn resume_command(folder: &Path) -> String {
+    let mut words: Vec<String> = vec!["trtbench".to_owned()];
+    let given = std::env::args_os().skip(1).map(|word| os::printable(Path::new(&word)));
+    let mut has_out = false;
+    for word in given {
+        has_out |= word == "--out" || word.starts_with("--out=");
+        if word != "--resume" {
+            words.push(word);
+        }
+    }
+    if !has_out {
+        words.extend(["--out".to_owned(), os::printable(folder)]);
+    }
+    words.push("--resume".to_owned());
+    words.iter().map(|word| common::quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn reasons(ready: &Ready) -> String {
@@ -108,26 +132,26 @@ fn reasons(ready: &Ready) -> String {
     ready.skipped.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn done(folder: &Folder, ready: &Ready, setup: &Setup) -> HashSet<(String, u32)> {
+fn done(folder: &Folder, ready: &Ready, setup: &Setup) -> anyhow::Result<HashSet<(String, u32)>> {
     let mut done = HashSet::new();
     for runnable in &ready.run {
         for launch in 0..setup.measure.launches {
-            if folder.has(&runnable.cell, launch) {
+            if folder.has(&runnable.cell, launch)? {
                 done.insert((runnable.cell.hash(), launch));
             }
         }
     }
-    done
+    Ok(done)
 }
 
 fn conclude(
     arguments: &Arguments,
-    loaded: &common::Loaded,
     folder: &Folder,
     ended: runner::End,
 ) -> anyhow::Result<(serde_json::Value, End)> {
     let run = Run::read(folder.path())?;
-    let cells = report::write(&run)?;
+    let cells = analysis::cells(&run);
+    report::write(&run, &cells)?;
     if arguments.save_detections {
         reports::pictures::save(&run)?;
     }
@@ -137,7 +161,11 @@ fn conclude(
     }
     let end = match ended {
         runner::End::Interrupted => {
-            eprintln!("interrupted: {}", kept(folder.path(), &loaded.source.file));
+            common::tell(&format!(
+                "interrupted; what was measured is kept in {}; finish it with: {}",
+                folder.path().display(),
+                resume_command(folder.path())
+            ));
             End::Interrupted
         }
         runner::End::Complete if report::finding(&cells) => End::Finding,
@@ -177,17 +205,19 @@ fn open_folder(
     loaded: &common::Loaded,
     ready: &Ready,
 ) -> anyhow::Result<Folder> {
-    let name = slug(&loaded.scenario.name);
+    let name = common::slug(&loaded.scenario.name);
+    let several = arguments.scenarios.scenarios.len() > 1;
     let path = match (&arguments.out, arguments.resume) {
-        (Some(out), _) if arguments.scenarios.scenarios.len() > 1 => out.join(&name),
+        (Some(out), _) if several => out.join(&name),
         (Some(out), _) => out.clone(),
         (None, false) => fresh(&name),
-        (None, true) => newest(&name).with_context(|| {
+        (None, true) => newest(&loaded.scenario.name).with_context(|| {
             format!("there is no run of `{}` in results/ to resume", loaded.scenario.name)
         })?,
     };
     let info = info(loaded, ready, &path);
-    if !arguments.resume {
+    // Of several scenarios, those after the interrupted one have not begun.
+    if !arguments.resume || several && !path.join("run.json").exists() {
         return Ok(Folder::create(&path, info)?);
     }
     let folder = Folder::resume(&path)?;
@@ -208,9 +238,14 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
     let model_hashes = |info: &RunInfo| -> Vec<String> {
         info.models.iter().map(|model| model.sha256.clone()).collect()
     };
+    // Not its memory or kernel: they may change by a hair, and are in each run's report.
+    let host = |info: &RunInfo| {
+        (info.host.name.clone(), info.host.cpu.clone(), info.host.architecture.clone())
+    };
     let differ = [
-        (old.host != new.host, "the machine"),
+        (host(old) != host(new), "the machine"),
         (old.trtbench != new.trtbench, "trtbench's version"),
+        (old.program_sha256 != new.program_sha256, "the trtbench program"),
         (old.runtimes != new.runtimes, "an engine's version or library"),
         (model_hashes(old) != model_hashes(new), "a model file"),
         (image_hashes(old) != image_hashes(new), "the images"),
@@ -220,11 +255,6 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
         (old.cells != new.cells, "the matrix or what can run here"),
     ];
     differ.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
-}
-
-fn slug(name: &str) -> String {
-    let keep = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
-    name.chars().map(keep).collect::<String>().trim_start_matches('.').to_owned()
 }
 
 fn fresh(name: &str) -> PathBuf {
@@ -238,20 +268,19 @@ fn fresh(name: &str) -> PathBuf {
     (2..).map(|n| results.join(format!("{stem}-{n}"))).find(|path| !path.exists()).unwrap_or(first)
 }
 
-/// The newest run of that name: names begin with the time.
-fn newest(name: &str) -> Option<PathBuf> {
-    let mut runs: Vec<PathBuf> = std::fs::read_dir("results")
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            file.split_once('-').is_some_and(|(_, rest)| rest == name)
-                && path.join("run.json").is_file()
+/// The newest run of that scenario in results/ that is not finished, or, if all are, the newest.
+fn newest(scenario: &str) -> Option<PathBuf> {
+    let folders = std::fs::read_dir("results").ok()?.flatten().map(|entry| entry.path());
+    let mut runs: Vec<(bool, String, PathBuf)> = folders
+        .filter_map(|path| {
+            let run = Run::read(&path).ok()?;
+            let unfinished = analysis::cells(&run).iter().any(|cell| cell.missing > 0);
+            let mine = run.info.scenario.name == scenario;
+            mine.then_some((unfinished, run.info.created, path))
         })
         .collect();
     runs.sort();
-    runs.pop()
+    runs.pop().map(|(_, _, path)| path)
 }
 
 fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
@@ -273,6 +302,7 @@ fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
         run: run.unwrap_or_else(|| scenario.name.clone()),
         created: os::utc_now().iso(),
         trtbench: env!("CARGO_PKG_VERSION").to_owned(),
+        program_sha256: os::this_program().and_then(std::fs::read).ok().map(|b| model::sha256(&b)),
         command: std::env::args_os().map(|word| os::printable(Path::new(&word))).collect(),
         scenario: ScenarioInfo {
             name: scenario.name.clone(),

@@ -1,6 +1,7 @@
 //! How far a run is: a bar with the time left on a terminal, plain lines elsewhere. All of it on
 //! standard error.
 
+use super::common;
 use crate::{
     runner::{Launched, Outcome},
     scenario::Cell,
@@ -61,9 +62,9 @@ impl Screen {
     /// Prints a line.
     pub fn say(&self, line: &str) {
         if self.plain {
-            eprintln!("{line}");
+            common::tell(line);
         } else if !self.quiet {
-            self.bar.println(line);
+            self.bar.println(common::harmless(line));
         }
     }
 
@@ -91,9 +92,9 @@ impl Screen {
         self.bar.set_position(self.done as u64);
         let line = format!("[{}/{}] {}: {}", self.done, self.total, self.now, result(launched));
         if self.plain {
-            eprintln!("{line} ({})", self.left());
+            common::tell(&format!("{line} ({})", self.left()));
         } else if !matches!(launched.outcome, Outcome::Measured(_)) {
-            self.bar.println(line);
+            self.bar.println(common::harmless(&line));
         }
     }
 
@@ -124,7 +125,6 @@ fn human(span: Duration) -> String {
 fn result(launched: &Launched) -> String {
     let measured = match &launched.outcome {
         Outcome::Measured(measured) => measured,
-        Outcome::Skipped(reason) => return format!("skipped: {}", reason.0),
         Outcome::Failed(failure) => return format!("failed: {}", failure.reason),
     };
     let steady = measured.samples.iter().filter(|sample| !sample.flags.warmup);

@@ -50,7 +50,8 @@ fn find(candidates: &[&[&str]]) -> Option<Command> {
 
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new(words.first().copied().unwrap_or_default());
-    command.args(words.iter().skip(1)).stdin(Stdio::null());
+    // `python3 -m pip` would run a pip.py that lies in the present folder.
+    command.args(words.iter().skip(1)).stdin(Stdio::null()).current_dir("/");
     command
 }
 

@@ -5,18 +5,19 @@ mod protobuf;
 
 pub use onnx::{Signature, Weights};
 
-use crate::os::MappedFile;
+use crate::os::{MappedFile, printable};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// A model file that was looked into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// Inputs, outputs and weights.
     pub signature: Signature,
-    /// Size of the file in bytes.
+    /// Size in bytes, with the files that hold its weights.
     pub bytes: u64,
-    /// SHA-256 of the file, hexadecimal.
+    /// SHA-256 of the file, hexadecimal; with weights in other files, of the chain of all their
+    /// SHA-256.
     pub sha256: String,
 }
 
@@ -31,9 +32,13 @@ pub struct Error {
 /// Looks into the ONNX file at `path`.
 ///
 /// # Errors
-/// When it cannot be read, is truncated, is no ONNX, or lacks a file with its weights.
+/// When it cannot be read, is truncated, is no ONNX, or a file with its weights is missing, too
+/// short or outside the model's folder.
 pub fn open(path: &Path) -> Result<Model, Error> {
-    let refuse = |problem: String| Error { file: path.display().to_string(), problem };
+    let refuse = |problem: String| Error { file: printable(path), problem };
+    if !path.is_file() {
+        return Err(refuse("is no file".to_owned()));
+    }
     let bytes =
         MappedFile::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if bytes.is_empty() {
@@ -42,13 +47,34 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     let signature = Signature::read(&bytes).map_err(|error| {
         refuse(format!("no usable ONNX file: {error}; export or copy it again"))
     })?;
-    for name in &signature.external {
-        let beside = path.with_file_name(name);
-        if !beside.is_file() {
-            return Err(refuse(format!("its weights are missing: {}", beside.display())));
-        }
+    let mut identity = sha256(&bytes);
+    let mut size = bytes.len() as u64;
+    for (name, &needed) in &signature.external {
+        let weights = external(path, name, needed).map_err(refuse)?;
+        size += weights.len() as u64;
+        identity = sha256(format!("{identity}{}", sha256(&weights)).as_bytes());
     }
-    Ok(Model { signature, bytes: bytes.len() as u64, sha256: sha256(&bytes) })
+    Ok(Model { signature, bytes: size, sha256: identity })
+}
+
+/// A file with weights beside the model. A model comes from a stranger: it may not name files
+/// elsewhere.
+fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String> {
+    let beside = Path::new(name);
+    if !beside.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Err(format!("its weights are outside its own folder: {name:?}; this is refused"));
+    }
+    let file = model.with_file_name(beside);
+    let shown = printable(&file);
+    let weights = MappedFile::open(&file)
+        .map_err(|error| format!("its weights are missing: {shown}: {error}"))?;
+    if (weights.len() as u64) < needed {
+        return Err(format!(
+            "its weights are cut off: {shown} has {} bytes, {needed} are needed; copy it again",
+            weights.len()
+        ));
+    }
+    Ok(weights)
 }
 
 /// SHA-256 in hexadecimal.

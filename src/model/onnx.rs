@@ -6,7 +6,7 @@ use crate::{
     scenario::Precision,
     tensor::{DType, Dim, ModelIo, TensorInfo},
 };
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// What a runner has to know of a model before it loads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Signature {
     pub opset: Option<u64>,
     /// Operators of the graph, counted.
     pub nodes: usize,
-    /// Weights kept in files beside the model, by their relative names.
-    pub external: Vec<String>,
+    /// Files beside the model that hold weights, by relative name, with the bytes each must have.
+    pub external: BTreeMap<String, u64>,
     /// Numbers in weights by type.
     pub weights: Weights,
     /// Class names from the metadata entry `names`, as YOLO exports write them; empty without.
@@ -113,15 +113,21 @@ impl Signature {
     /// Notes one TensorProto and returns its name.
     fn initialiser(&mut self, fields: Fields<'_>) -> Result<String, Malformed> {
         let (mut name, mut dtype, mut elements) = (String::new(), 0, 1_u64);
+        let mut external = External::default();
         for field in fields {
             match field? {
                 (1, Value::Varint(length)) => elements = elements.saturating_mul(length),
                 (1, Value::Bytes(packed)) => elements = elements.saturating_mul(product(packed)),
                 (2, value) => dtype = value.number()?,
                 (8, value) => name = value.text()?,
-                (13, value) => self.external_location(value.message()?)?,
+                (13, value) => external.read(value.message()?)?,
                 _ => {}
             }
+        }
+        if let Some(location) = external.location {
+            let end = external.offset.saturating_add(external.length);
+            let needed = self.external.entry(location).or_default();
+            *needed = end.max(*needed);
         }
         let count = match dtype_of(dtype) {
             DType::F32 => &mut self.weights.fp32,
@@ -132,11 +138,26 @@ impl Signature {
         *count = count.saturating_add(elements);
         Ok(name)
     }
+}
 
-    fn external_location(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
+/// Where the weights of one initialiser lie, if not in the model file.
+#[derive(Default)]
+struct External {
+    location: Option<String>,
+    offset: u64,
+    length: u64,
+}
+
+impl External {
+    /// Takes one of the entries that together name the place.
+    fn read(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
         let (key, text) = entry(fields)?;
-        if key == "location" && !self.external.contains(&text) {
-            self.external.push(text);
+        let number = || text.parse().map_err(|_| Malformed::NoMessage);
+        match key.as_str() {
+            "location" => self.location = Some(text),
+            "offset" => self.offset = number()?,
+            "length" => self.length = number()?,
+            _ => {}
         }
         Ok(())
     }

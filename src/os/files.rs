@@ -49,6 +49,11 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether a file of that name is one that a killed writer left.
+pub fn is_half_written(name: &std::ffi::OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+}
+
 /// Removes what writers that were killed left in `folder`.
 ///
 /// # Errors
@@ -56,7 +61,7 @@ fn temporary(path: &Path) -> PathBuf {
 pub fn sweep(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+        if is_half_written(&entry.file_name()) {
             fs::remove_file(entry.path())?;
         }
     }

@@ -9,8 +9,8 @@ mod sys;
 mod usage;
 
 pub use clock::{Clock, MonotonicClock};
-pub use files::{FilePath, lock, parse_printable, printable, sweep, write_atomic};
+pub use files::{FilePath, is_half_written, lock, parse_printable, printable, sweep, write_atomic};
 pub use host::{Conditions, Host, Utc, peak_memory, utc_now};
-pub use process::{Ending, interrupts, limit_memory, watch_interrupts};
+pub use process::{Ending, interrupts, kill_group, limit_memory, this_program, watch_interrupts};
 pub use sys::{Beacon, MappedFile};
 pub use usage::{Meter, Usage};

@@ -66,6 +66,17 @@ fn signal_name(_number: i32) -> Option<&'static str> {
     None
 }
 
+/// Ends every process that a worker, started in a process group of its own, has left behind.
+pub fn kill_group(leader: u32) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw) {
+        // An error means that there is none left.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    #[cfg(not(unix))]
+    let _ = leader;
+}
+
 /// Limits the address space of this process.
 ///
 /// # Errors
@@ -82,6 +93,18 @@ pub fn limit_memory(bytes: u64) -> std::io::Result<()> {
         let _ = bytes;
         Err(std::io::ErrorKind::Unsupported.into())
     }
+}
+
+/// The file to start further processes of this very program from, even if the file it was started
+/// from has been replaced meanwhile.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn this_program() -> std::io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
 }
 
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);

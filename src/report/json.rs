@@ -59,8 +59,8 @@ fn stage(result: &StageResult) -> Value {
     json!({
         "samples": result.samples,
         "median_ns": result.median,
-        "ci_low_ns": result.ci.0,
-        "ci_high_ns": result.ci.1,
+        "ci_low_ns": result.ci.map(|ci| ci.0),
+        "ci_high_ns": result.ci.map(|ci| ci.1),
         "mean_ns": result.mean,
         "mad_ns": result.mad,
         "min_ns": result.min,

@@ -66,7 +66,10 @@ fn row(cell: &CellResult, stages: &[Span]) -> Vec<Field> {
     }
     if let Some(whole) = whole {
         fields.push(Field::new(whole.median));
-        fields.push(Field::new(format!("{} – {}", whole.ci.0, whole.ci.1)));
+        fields.push(Field::new(match whole.ci {
+            Some((low, high)) => format!("{low} – {high}"),
+            None => "too few samples".to_owned(),
+        }));
         fields.push(Field::new(format!("{:.1}", images_per_second(cell, whole.median))));
     }
     fields

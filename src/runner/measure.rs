@@ -16,6 +16,9 @@ const PREEMPTED_SHARE: f64 = 0.01;
 /// on a narrow interval that is so by luck, and costs more the longer the series is.
 const CHECK_GROWTH: f64 = 1.5;
 
+/// Fewer iterations do not tell whether they have settled.
+const JUDGEABLE: usize = 8;
+
 /// How often the listener hears of progress.
 const PROGRESS_EVERY: Nanos = Nanos(250_000_000);
 
@@ -68,6 +71,10 @@ pub fn measure(
             heard = now;
         }
         let n = log.samples.len();
+        // The first iteration is the cold one: without a second there would be nothing to show.
+        if n < 2 {
+            continue;
+        }
         if n >= check_at || n >= rule.max_samples || elapsed >= rule.max_time {
             if let Some((stop, warmup)) = log.decide(rule, elapsed) {
                 return Ok(log.finish(stop, warmup, batch));
@@ -129,7 +136,8 @@ impl Log {
     fn decide(&self, rule: &StopRule, elapsed: Nanos) -> Option<(Stop, stats::Warmup)> {
         let mut warmup = stats::warmup(&self.end_to_end);
         // One slow iteration is an outlier anywhere but at the start, where it is the cold one.
-        warmup.length = warmup.length.max(1).min(self.end_to_end.len() - 1);
+        warmup.length = warmup.length.clamp(1, self.end_to_end.len() - 1);
+        warmup.settled &= self.end_to_end.len() >= JUDGEABLE;
         let steady = &self.end_to_end[warmup.length.min(self.end_to_end.len())..];
         rule.decide(steady, self.samples.len(), elapsed).map(|stop| (stop, warmup))
     }

@@ -1,6 +1,7 @@
 //! Runs a plan: every cell in several worker processes, interleaved, so that drift of the machine
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
+mod child;
 mod launch;
 mod measure;
 mod preflight;
@@ -32,9 +33,7 @@ pub struct Reason(pub String);
 pub enum Outcome {
     /// Numbers.
     Measured(Box<Measured>),
-    /// The cell cannot run here.
-    Skipped(Reason),
-    /// The cell should have run.
+    /// No numbers. What cannot run here at all was found out before; a launch should have run.
     Failed(Failure),
 }
 
@@ -55,8 +54,7 @@ impl From<Result<Message, Failure>> for Outcome {
     fn from(last: Result<Message, Failure>) -> Self {
         match last {
             Ok(Message::Finished(measured)) => Self::Measured(measured),
-            Ok(Message::Refused { skip: true, reason }) => Self::Skipped(Reason(reason)),
-            Ok(Message::Refused { skip: false, reason }) => Self::Failed(Failure::refused(reason)),
+            Ok(Message::Refused { reason }) => Self::Failed(Failure::refused(reason)),
             Ok(_) => Self::Failed(Failure::refused("the worker answered another task".to_owned())),
             Err(failure) => Self::Failed(failure),
         }
@@ -112,13 +110,15 @@ pub struct Runnable {
     pub cell: Cell,
     /// Model file.
     pub model: PathBuf,
+    /// SHA-256 that it had when the run began; none for an engine that does not read it.
+    pub model_sha256: Option<String>,
 }
 
 /// Everything all launches of a run have in common.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Images in the order in which they are taken.
-    pub images: Vec<FilePath>,
+    pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
     /// Thresholds.
@@ -188,6 +188,7 @@ fn launch_one(
         cell: cell.clone(),
         launch,
         model: FilePath(runnable.model.clone()),
+        model_sha256: runnable.model_sha256.clone(),
         images: setup.images.clone(),
         measure: setup.measure.clone(),
         postprocess: setup.postprocess.clone(),

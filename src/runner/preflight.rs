@@ -105,7 +105,7 @@ pub fn preflight(
     for cell in &plan.cells {
         match obstacle(cell, &engines, &models) {
             Some(reason) => ready.skipped.push((cell.clone(), Reason(reason))),
-            None => ready.run.push(runnable(scenario, cell)),
+            None => ready.run.push(runnable(scenario, cell, &models)),
         }
     }
     ready.runtimes =
@@ -116,10 +116,14 @@ pub fn preflight(
 type Engines = BTreeMap<String, Result<Runtime, Reason>>;
 type Models = BTreeMap<String, model::Model>;
 
-fn runnable(scenario: &Scenario, cell: &Cell) -> Runnable {
-    let model = scenario.models.iter().find(|model| model.name == cell.id.model);
-    let model = model.map(|model| model.path.clone()).unwrap_or_default();
-    Runnable { cell: cell.clone(), model }
+fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
+    let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
+    let model = models.get(&cell.id.model).filter(|_| reads_model(&cell.id.engine));
+    Runnable {
+        cell: cell.clone(),
+        model: entry.map(|entry| entry.path.clone()).unwrap_or_default(),
+        model_sha256: model.map(|model| model.sha256.clone()),
+    }
 }
 
 /// Asks every engine in a process of its own what it is: a library made for another machine may
@@ -131,7 +135,7 @@ fn probe(scenario: &Scenario, workers: &Workers) -> io::Result<Engines> {
         let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
         let answer = match answer.last {
             Ok(Message::Runtime(runtime)) => Ok(runtime),
-            Ok(Message::Refused { reason, .. }) => Err(Reason(reason)),
+            Ok(Message::Refused { reason }) => Err(Reason(reason)),
             Ok(_) => Err(Reason("the worker answered another task".to_owned())),
             Err(failure) => Err(Reason(format!("{} {}", failure.reason, failure.stderr_tail))),
         };
@@ -142,7 +146,7 @@ fn probe(scenario: &Scenario, workers: &Workers) -> io::Result<Engines> {
 
 fn open_models(scenario: &Scenario, problems: &mut Vec<Problem>) -> Models {
     let mut models = Models::new();
-    if !reads_models(scenario) {
+    if !scenario.matrix.engine.iter().any(|engine| reads_model(engine)) {
         return models;
     }
     for entry in &scenario.models {
@@ -156,11 +160,9 @@ fn open_models(scenario: &Scenario, problems: &mut Vec<Problem>) -> Models {
     models
 }
 
-/// Whether any engine of the scenario looks into the model file.
-fn reads_models(scenario: &Scenario) -> bool {
-    engine::all().iter().any(|engine| {
-        engine.reads_model() && scenario.matrix.engine.iter().any(|e| e == engine.name())
-    })
+/// Whether that engine looks into the model file.
+fn reads_model(engine: &str) -> bool {
+    engine::named(engine).is_ok_and(|engine| engine.reads_model())
 }
 
 fn facts(scenario: &Scenario, models: &Models) -> Vec<ModelFacts> {
@@ -213,7 +215,7 @@ fn obstacle(cell: &Cell, engines: &Engines, models: &Models) -> Option<String> {
         return Some(reason.0.clone());
     }
     let model = models.get(&cell.id.model)?;
-    if !engine::named(&cell.id.engine).is_ok_and(|engine| engine.reads_model()) {
+    if !reads_model(&cell.id.engine) {
         return None;
     }
     precision_obstacle(cell, model).or_else(|| batch_obstacle(cell, model))
@@ -255,7 +257,10 @@ fn check_images(scenario: &Scenario, problems: &mut Vec<Problem>) -> Vec<ImageFa
             mine
         };
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().filter_map(|handle| handle.join().ok()).flatten().collect()
+        let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        handles.into_iter().flat_map(join).collect()
     });
     let place: BTreeMap<_, _> =
         scenario.images.iter().enumerate().map(|(index, path)| (path, index)).collect();

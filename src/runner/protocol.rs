@@ -1,6 +1,7 @@
 //! What parent and worker say to each other: one JSON value per line. The parent writes one
 //! [`Task`] and keeps the pipe open; a worker whose parent is gone sees the pipe end and stops.
 
+use super::ImageFacts;
 use crate::{
     engine::Runtime,
     family::Detection,
@@ -36,8 +37,10 @@ pub struct Job {
     pub launch: u32,
     /// Model file.
     pub model: FilePath,
-    /// Images in the order in which they are taken.
-    pub images: Vec<FilePath>,
+    /// SHA-256 that it must have.
+    pub model_sha256: Option<String>,
+    /// Images in the order in which they are taken, with the SHA-256 that they must have.
+    pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
     /// Thresholds.
@@ -67,8 +70,6 @@ pub enum Message {
     Detections(ImageDetections),
     /// The task cannot be done.
     Refused {
-        /// Whether the cell cannot run here at all, as against should have run.
-        skip: bool,
         /// Why.
         reason: String,
     },

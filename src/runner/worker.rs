@@ -2,12 +2,14 @@
 //! output. Keeps nothing and prints nothing else.
 
 use super::{
+    ImageFacts,
     measure::{self, Tools},
     protocol::{Facts, ImageDetections, Job, Measured, Message, Task},
 };
 use crate::{
     engine::{self, LoadSpec, Session},
     family::{self, Adapter, FamilyOptions},
+    model,
     os::{self, Beacon, Meter, MonotonicClock},
     pipeline::Pipeline,
     scenario::Postprocess,
@@ -33,10 +35,10 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
     match serde_json::from_str(&line)? {
         Task::Probe { engine, options } => {
             let answer = engine::named(&engine).and_then(|engine| engine.runtime(&options));
-            say(output, &answer.map_or_else(|error| refusal(&error), Message::Runtime))
+            say(output, &answer.map_or_else(refused, Message::Runtime))
         }
         Task::Launch(job) => {
-            let answer = launch(&job, output).unwrap_or_else(|refused| refused);
+            let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
             say(output, &answer)
         }
     }
@@ -56,29 +58,25 @@ fn say(output: &mut dyn Write, message: &Message) -> io::Result<()> {
     output.flush()
 }
 
-fn refusal(error: &engine::Error) -> Message {
-    let skip = matches!(error, engine::Error::Unavailable(_) | engine::Error::Unsupported(_));
-    Message::Refused { skip, reason: error.to_string() }
-}
-
-fn failed(reason: impl ToString) -> Message {
-    Message::Refused { skip: false, reason: reason.to_string() }
+fn refused(reason: impl ToString) -> Message {
+    Message::Refused { reason: reason.to_string() }
 }
 
 fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
+    let mut beacon = Beacon::create(&job.beacon.0)
+        .map_err(|error| refused(format!("cannot write {}: {error}", job.beacon)))?;
+    let images = read_images(job)?;
+    check_model(job)?;
     if let Some(mib) = job.measure.max_memory_mib {
         os::limit_memory(mib.saturating_mul(1 << 20))
-            .map_err(|error| failed(format!("measure.max_memory_mib cannot be set: {error}")))?;
+            .map_err(|error| refused(format!("measure.max_memory_mib cannot be set: {error}")))?;
     }
-    let mut beacon = Beacon::create(&job.beacon.0)
-        .map_err(|error| failed(format!("cannot write {}: {error}", job.beacon)))?;
     let clock = MonotonicClock::new();
-    let images = read_images(job)?;
     let start = os::Clock::now(&clock);
     let (session, adapter, engine) = load(job)?;
     let load = os::Clock::now(&clock).since(start);
     let executed_precision = session.executed_precision();
-    let runtime = engine.runtime(&job.engine).map_err(|error| refusal(&error))?;
+    let runtime = engine.runtime(&job.engine).map_err(refused)?;
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
     let mut pipeline = Pipeline::new(session, adapter, batch);
@@ -89,7 +87,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
         let _ = say(output, &Message::Progress { iterations, elapsed });
     };
     let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen)
-        .map_err(failed)?;
+        .map_err(refused)?;
     if job.detections {
         detect(job, &mut pipeline, &images, output)?;
     }
@@ -111,18 +109,32 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     })))
 }
 
+/// Reads the images, which must be those that the run began with.
 fn read_images(job: &Job) -> Result<Vec<Vec<u8>>, Message> {
-    let read = |path: &os::FilePath| {
-        fs::read(&path.0).map_err(|error| failed(format!("cannot read the image {path}: {error}")))
+    let read = |image: &ImageFacts| {
+        let path = &image.path;
+        let bytes = fs::read(&path.0)
+            .map_err(|error| refused(format!("cannot read the image {path}: {error}")))?;
+        if model::sha256(&bytes) == image.sha256 { Ok(bytes) } else { Err(changed("image", path)) }
     };
     job.images.iter().map(read).collect()
+}
+
+fn check_model(job: &Job) -> Result<(), Message> {
+    let Some(expected) = &job.model_sha256 else { return Ok(()) };
+    let found = model::open(&job.model.0).map_err(refused)?.sha256;
+    if found == *expected { Ok(()) } else { Err(changed("model", &job.model)) }
+}
+
+fn changed(what: &str, path: &os::FilePath) -> Message {
+    refused(format!("the {what} {path} has changed since the run began; start a new run"))
 }
 
 type Loaded = (Box<dyn Session>, Box<dyn Adapter>, Box<dyn engine::Engine>);
 
 fn load(job: &Job) -> Result<Loaded, Message> {
     let id = &job.cell.id;
-    let engine = engine::named(&id.engine).map_err(|error| refusal(&error))?;
+    let engine = engine::named(&id.engine).map_err(refused)?;
     let spec = LoadSpec {
         model: &job.model.0,
         threads: id.threads as usize,
@@ -131,11 +143,11 @@ fn load(job: &Job) -> Result<Loaded, Message> {
         launch: job.launch,
         options: &job.engine,
     };
-    let session = engine.load(&spec).map_err(|error| refusal(&error))?;
-    let family = family::named(&id.family).map_err(failed)?;
+    let session = engine.load(&spec).map_err(refused)?;
+    let family = family::named(&id.family).map_err(refused)?;
     let adapter = family
         .adapt(session.io(), spec.batch, &family_options(&job.postprocess))
-        .map_err(failed)?;
+        .map_err(refused)?;
     Ok((session, adapter, engine))
 }
 
@@ -175,11 +187,11 @@ fn detect(
     for first in (0..images.len()).step_by(batch) {
         let turn: Vec<&[u8]> =
             (first..first + batch).map(|i| images[i % images.len()].as_slice()).collect();
-        pipeline.iterate(&turn, &mut marks).map_err(failed)?;
+        pipeline.iterate(&turn, &mut marks).map_err(refused)?;
         for (offset, found) in pipeline.detections().iter().enumerate() {
             let Some(image) = job.images.get(first + offset) else { break };
-            let found = ImageDetections { image: image.clone(), detections: found.clone() };
-            say(output, &Message::Detections(found)).map_err(failed)?;
+            let found = ImageDetections { image: image.path.clone(), detections: found.clone() };
+            say(output, &Message::Detections(found)).map_err(refused)?;
         }
     }
     Ok(())

@@ -20,6 +20,9 @@ const MAX_BATCH: u32 = 4096;
 const MAX_THREADS: u32 = 1024;
 const MAX_LAUNCHES: u32 = 1000;
 
+/// Most iterations of a launch; their samples take 73 MB.
+const MAX_SAMPLES: f64 = 1e6;
+
 /// Names that exist outside this module.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -74,6 +77,12 @@ pub fn load(source: &Source, known: &Known) -> Result<Scenario, Invalid> {
     Checker { source, known, base }.scenario(file)
 }
 
+/// One path for one file, however the scenario was reached; a missing file keeps its name for the
+/// error that will follow.
+fn resolved(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
 struct Checker<'a> {
     source: &'a Source,
     known: &'a Known,
@@ -99,7 +108,7 @@ impl Checker<'_> {
         let images = self.images(&file.input.images)?;
         self.enough_images(&file.matrix, images.len())?;
         let mut engine = file.engine;
-        engine.ort.library = engine.ort.library.map(|path| self.base.join(path));
+        engine.ort.library = engine.ort.library.map(|path| resolved(&self.base.join(path)));
         Ok(Scenario {
             name: file.name,
             models,
@@ -272,9 +281,9 @@ impl Checker<'_> {
         self.within("measure.max_seconds", measure.max_seconds, 0.001, 86_400.0)?;
         self.within("measure.min_seconds", measure.min_seconds, 0.0, measure.max_seconds)?;
         self.within("measure.timeout_seconds", measure.timeout_seconds, 0.1, 86_400.0)?;
-        self.within("measure.min_samples", f64::from(measure.min_samples), 1.0, 1e7)?;
+        self.within("measure.min_samples", f64::from(measure.min_samples), 1.0, MAX_SAMPLES)?;
         let least = f64::from(measure.min_samples);
-        self.within("measure.max_samples", f64::from(measure.max_samples), least, 1e7)?;
+        self.within("measure.max_samples", f64::from(measure.max_samples), least, MAX_SAMPLES)?;
         match measure.max_memory_mib {
             Some(mib) => self.within("measure.max_memory_mib", mib as f64, 64.0, 1e9),
             None => Ok(()),
@@ -313,8 +322,10 @@ impl Checker<'_> {
         for pattern in patterns {
             let more = images::find(&self.base, pattern)
                 .or_else(|problem| self.refuse("input.images", problem))?;
-            // Patterns may overlap; an image counts once.
-            found.extend(more.into_iter().filter(|path| seen.insert(path.clone())));
+            // Patterns may overlap and links point to the same file; an image counts once.
+            found.extend(more.into_iter().filter(|path| {
+                seen.insert(std::fs::canonicalize(path).unwrap_or_else(|_| path.clone()))
+            }));
         }
         if found.is_empty() {
             return self.refuse("input.images", "at least one image is needed");

@@ -1,15 +1,14 @@
-//! Finds the images that a scenario names: files, folders and patterns.
+//! Finds the images that a scenario names: files, folders and patterns. Names are matched as
+//! bytes: a file name need not be UTF-8.
 
 use std::{
-    io,
-    path::{Component, Path, PathBuf},
+    ffi::{OsStr, OsString},
+    fs, io,
+    path::{Path, PathBuf},
 };
 
 /// Extensions taken from a folder, lower case.
 const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
-
-/// Folders below a pattern's fixed part are followed this deep, so that a loop of links ends.
-const MAX_DEPTH: usize = 16;
 
 /// The images that `pattern` names, in order of their names' bytes.
 ///
@@ -20,9 +19,13 @@ pub fn find(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     if path.is_file() {
         return Ok(vec![path]);
     }
-    let found = if path.is_dir() { in_folder(&path) } else { matching(base, pattern) };
-    let mut found =
-        found.map_err(|error| format!("cannot read the folder of `{pattern}`: {error}"))?;
+    let mut found = if path.is_dir() {
+        in_folder(&path)
+    } else {
+        let parts: Vec<OsString> = path.iter().map(OsStr::to_owned).collect();
+        matching(PathBuf::new(), &parts)
+    }
+    .map_err(|error| format!("cannot look for `{pattern}`: {error}"))?;
     if found.is_empty() {
         return Err(nothing(&path, pattern));
     }
@@ -38,63 +41,51 @@ fn nothing(path: &Path, pattern: &str) -> String {
     }
 }
 
+/// The entries of a folder; the error names it.
+fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    fs::read_dir(folder).and_then(Iterator::collect).map_err(|error| {
+        io::Error::new(error.kind(), format!("the folder {}: {error}", folder.display()))
+    })
+}
+
 fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let wanted = path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase())
-            .is_some_and(|extension| EXTENSIONS.contains(&extension.as_str()));
-        if wanted && path.is_file() {
-            found.push(path);
-        }
-    }
-    Ok(found)
+    let paths = entries(folder)?.into_iter().map(|entry| entry.path());
+    Ok(paths.filter(|path| is_image(path) && path.is_file()).collect())
 }
 
-/// Walks from the part of the pattern that has no wildcard. Names are matched as bytes: a file
-/// name need not be UTF-8.
-fn matching(base: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
-    let wild =
-        |part: &Component<'_>| part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
-    let parts: Vec<_> = Path::new(pattern).components().collect();
-    let fixed = parts.iter().take_while(|part| !wild(part)).count();
-    if fixed == parts.len() {
-        return Ok(Vec::new());
-    }
-    let root = base.join(parts[..fixed].iter().collect::<PathBuf>());
-    let rest = parts[fixed..].iter().collect::<PathBuf>();
-    if !root.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    walk(&root, &root, bytes(&rest).as_ref(), MAX_DEPTH, &mut found)?;
-    Ok(found)
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    EXTENSIONS.contains(&extension.as_str())
 }
 
-fn walk(
-    root: &Path,
-    folder: &Path,
-    pattern: &[u8],
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if depth > 0 {
-                walk(root, &path, pattern, depth - 1, found)?;
+/// The files below `at` whose path matches `parts`, one name each. Only folders that can hold a
+/// match are looked into. `**` stands for any number of folders, but follows no links, which may
+/// lead in circles.
+fn matching(at: PathBuf, parts: &[OsString]) -> io::Result<Vec<PathBuf>> {
+    let Some((part, rest)) = parts.split_first() else {
+        return Ok(if at.is_file() { vec![at] } else { Vec::new() });
+    };
+    if part == "**" {
+        let mut found = matching(at.clone(), rest)?;
+        for entry in entries(&at)? {
+            if entry.file_type()?.is_dir() {
+                found.extend(matching(entry.path(), parts)?);
             }
-        } else if let Ok(relative) = path.strip_prefix(root)
-            && fast_glob::glob_match(pattern, bytes(relative))
-        {
-            found.push(path);
+        }
+        return Ok(found);
+    }
+    let pattern = part.as_encoded_bytes();
+    if !pattern.iter().any(|byte| b"*?[{".contains(byte)) {
+        return matching(at.join(part), rest);
+    }
+    if !at.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in entries(&at)? {
+        if fast_glob::glob_match(pattern, entry.file_name().as_encoded_bytes()) {
+            found.extend(matching(entry.path(), rest)?);
         }
     }
-    Ok(())
-}
-
-fn bytes(path: &Path) -> Vec<u8> {
-    path.as_os_str().as_encoded_bytes().to_vec()
+    Ok(found)
 }

@@ -10,6 +10,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+/// Most dots that a key can be meant to have, and more.
+const MAX_DEPTH: usize = 16;
+
 /// A scenario file as read, with the overrides that were asked for.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -27,12 +30,16 @@ impl Source {
     /// # Errors
     /// When the file cannot be read or is no UTF-8.
     pub fn read(file: &Path, overrides: &[String]) -> Result<Self, Invalid> {
-        let text = std::fs::read_to_string(file).map_err(|error| Invalid {
+        let refuse = |problem: String| Invalid {
             file: file.to_owned(),
             line: None,
             key: String::new(),
-            problem: format!("cannot read the scenario: {error}"),
-        })?;
+            problem: format!("cannot read the scenario: {problem}"),
+        };
+        if file.exists() && !file.is_file() {
+            return Err(refuse("it is no file".to_owned()));
+        }
+        let text = std::fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
         Ok(Self { file: file.to_owned(), text, overrides: overrides.to_vec() })
     }
 
@@ -156,6 +163,9 @@ fn apply(table: &mut toml::Table, entry: &str) -> Result<(), String> {
         value = toml::Value::Array(vec![value]);
     }
     let parts: Vec<&str> = path.split('.').collect();
+    if parts.len() > MAX_DEPTH {
+        return Err(format!("a key has at most {MAX_DEPTH} parts"));
+    }
     let Some((last, parents)) = parts.split_last() else { return Ok(()) };
     let mut place = toml::Value::Table(std::mem::take(table));
     let result = descend(&mut place, parents).and_then(|parent| insert(parent, last, value));

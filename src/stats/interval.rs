@@ -94,6 +94,12 @@ pub(super) fn interval_of(series: &[Nanos], sorted: &Sorted, level: f64) -> Medi
     MedianInterval { low, high: sorted.rank(sorted.len() + 1 - rank.max(1)), effective }
 }
 
+/// Fewest independent samples of which the range alone covers the median with confidence `level`
+/// (between 0 and 1): the smallest n with 2^(1−n) ≤ 1 − level; 6 at 0.95.
+pub fn fewest_for_interval(level: f64) -> usize {
+    (1.0 - (1.0 - level).log2()).ceil() as usize
+}
+
 /// On which side of the median each sample lies: this and not the time itself decides how far the
 /// sample median strays.
 fn sides(series: &[Nanos], median: Nanos) -> Vec<f64> {
@@ -120,6 +126,11 @@ fn depth(n: f64, level: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn six_samples_are_the_fewest_that_give_an_interval() {
+        assert_eq!([0.5, 0.95, 0.99].map(super::fewest_for_interval), [2, 6, 8]);
+    }
+
     use super::*;
     use crate::stats::simulate::{Simulator, millisecond};
     use proptest::prelude::*;

@@ -4,6 +4,7 @@
 mod bootstrap;
 mod compare;
 mod correlation;
+mod drift;
 mod interval;
 mod launches;
 mod log;
@@ -19,8 +20,8 @@ mod warmup;
 mod simulate;
 
 pub use bootstrap::block_bootstrap_ratio;
-pub use compare::{RatioInterval, benjamini_hochberg, welch_ratio};
-pub use interval::{MedianInterval, Summary, median_interval, summarise};
+pub use compare::{RatioInterval, benjamini_hochberg, launch_ratio, welch_ratio};
+pub use interval::{MedianInterval, Summary, fewest_for_interval, median_interval, summarise};
 pub use launches::{LaunchInterval, across_launches};
 pub use order::{Sorted, tail_minimum};
 pub use rank_test::mann_whitney;

@@ -18,6 +18,7 @@ use crate::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -88,16 +89,16 @@ impl Folder {
     /// # Errors
     /// [`Error::Taken`], [`Error::Busy`], or that it cannot be written.
     pub fn create(path: &Path, info: RunInfo) -> Result<Self, Error> {
+        if is_taken(path)? {
+            return Err(Error::Taken(os::printable(path)));
+        }
         make_folder(&path.join("launches"))?;
         let lock = lock(path)?;
-        let taken = fs::read_dir(path).map_err(|e| at(path, &e))?.flatten().any(|entry| {
-            let name = entry.file_name();
-            name != "launches" && name != LOCK
-        });
-        let launched =
-            fs::read_dir(path.join("launches")).map_err(|e| at(path, &e))?.next().is_some();
-        if taken || launched {
-            return Err(Error::Taken(path.display().to_string()));
+        // A run that was killed before it had begun has left nothing but a half-written file; one
+        // that has begun since the folder was looked at is not overwritten.
+        os::sweep(path).map_err(|error| at(path, &error))?;
+        if is_taken(path)? {
+            return Err(Error::Taken(os::printable(path)));
         }
         let folder = Self { path: path.to_owned(), info, _lock: lock };
         folder.write_json("run.json", &folder.info)?;
@@ -127,9 +128,12 @@ impl Folder {
         &self.info
     }
 
-    /// Whether a launch is there, whole.
-    pub fn has(&self, cell: &Cell, launch: u32) -> bool {
-        read_launch(&self.path, &cell.hash(), launch).is_ok_and(|found| found.is_some())
+    /// Whether a launch is there.
+    ///
+    /// # Errors
+    /// When it is damaged: what was measured is not silently measured again.
+    pub fn has(&self, cell: &Cell, launch: u32) -> Result<bool, Error> {
+        Ok(read_launch(&self.path, &self.info.run, cell, launch)?.is_some())
     }
 
     /// Keeps a launch: samples first, so that a record is never without them.
@@ -170,7 +174,7 @@ impl Run {
         let mut detections = Vec::new();
         for planned in &info.cells {
             for launch in 0..info.measure.launches {
-                launches.extend(read_launch(path, &planned.hash, launch)?);
+                launches.extend(read_launch(path, &info.run, &planned.cell, launch)?);
             }
             let file = path.join(detections_name(&planned.cell));
             if file.exists() {
@@ -183,12 +187,37 @@ impl Run {
 
 const LOCK: &str = "run.lock";
 
+/// Most launches of a cell that a run can have.
+const MAX_LAUNCHES: u32 = 1000;
+
+/// Whether a folder holds more than a run that never began.
+fn is_taken(path: &Path) -> Result<bool, Error> {
+    let entries = |path: &Path| -> Result<Vec<_>, Error> {
+        match fs::read_dir(path) {
+            Ok(entries) => Ok(entries.flatten().map(|entry| entry.file_name()).collect()),
+            // What does not exist, or lies below a file, is found out when it is made.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(at(path, &error).into()),
+        }
+    };
+    let ours =
+        |name: &std::ffi::OsString| name == "launches" || name == LOCK || os::is_half_written(name);
+    Ok(!entries(path)?.iter().all(ours) || !entries(&path.join("launches"))?.is_empty())
+}
+
 fn detections_name(cell: &Cell) -> String {
     format!("detections/{}.json", cell.hash())
 }
 
 fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    io::Error::new(error.kind(), format!("{}: {error}", os::printable(path)))
 }
 
 fn make_folder(path: &Path) -> io::Result<()> {
@@ -197,7 +226,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
             error.kind(),
             format!(
                 "cannot make the folder {}: {error}; give another one with --out",
-                path.display()
+                os::printable(path)
             ),
         )
     })
@@ -205,13 +234,13 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 fn lock(path: &Path) -> Result<File, Error> {
     os::lock(&path.join(LOCK)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => Error::Busy(path.display().to_string()),
+        io::ErrorKind::WouldBlock => Error::Busy(os::printable(path)),
         _ => Error::Io(at(path, &error)),
     })
 }
 
 fn damaged(file: &Path, problem: impl ToString) -> Error {
-    Error::Damaged { file: file.display().to_string(), problem: problem.to_string() }
+    Error::Damaged { file: os::printable(file), problem: problem.to_string() }
 }
 
 fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
@@ -234,32 +263,56 @@ fn read_versioned<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
     }
 }
 
-fn read_info(path: &Path) -> Result<RunInfo, Error> {
+/// Reads `run.json` and makes sure of what everything else relies on.
+///
+/// # Errors
+/// [`Error::NoRun`] or [`Error::Damaged`].
+pub fn read_info(path: &Path) -> Result<RunInfo, Error> {
     let file = path.join("run.json");
     if !file.is_file() {
-        return Err(Error::NoRun(path.display().to_string()));
+        return Err(Error::NoRun(os::printable(path)));
     }
-    read_versioned(&file)
+    let info: RunInfo = read_versioned(&file)?;
+    let mut seen = HashSet::new();
+    let cells_fit = info.cells.iter().all(|planned| {
+        planned.hash == planned.cell.hash()
+            && planned.name == planned.cell.id.to_string()
+            && seen.insert(&planned.hash)
+    });
+    let measure_fits = (1..=MAX_LAUNCHES).contains(&info.measure.launches)
+        && (0.5..1.0).contains(&info.measure.confidence);
+    if cells_fit && measure_fits {
+        Ok(info)
+    } else {
+        Err(damaged(&file, "was changed by hand: its cells or its [measure] do not hold together"))
+    }
 }
 
-/// The launch, or `None` if it is not there. A record whose samples are damaged is an error: what
-/// was measured is not silently measured again.
-fn read_launch(path: &Path, hash: &str, launch: u32) -> Result<Option<Launch>, Error> {
+/// The launch, or `None` if it is not there.
+fn read_launch(path: &Path, run: &str, cell: &Cell, launch: u32) -> Result<Option<Launch>, Error> {
+    let hash = cell.hash();
     let file = path.join(format!("launches/{hash}-{launch}.json"));
     if !file.exists() {
         return Ok(None);
     }
     let record: Record = read_versioned(&file)?;
+    let found = (record.run.as_str(), &record.cell, &record.device, record.launch);
+    if found != (run, &cell.id, &cell.device, launch) {
+        return Err(damaged(&file, format!("is the record of another launch; {CURE}")));
+    }
     let samples = match &record.outcome {
         RecordOutcome::Measured(measured) => {
             let file = file.with_extension("samples");
             let bytes = fs::read(&file).map_err(|error| at(&file, &error))?;
             if sha256(&bytes) != measured.samples_sha256 {
-                return Err(damaged(&file, Damaged::Checksum));
+                return Err(damaged(&file, format!("{}; {CURE}", Damaged::Checksum)));
             }
-            decode_samples(&bytes).map_err(|error| damaged(&file, error))?
+            decode_samples(&bytes).map_err(|error| damaged(&file, format!("{error}; {CURE}")))?
         }
-        _ => Vec::new(),
+        RecordOutcome::Failed(_) => Vec::new(),
     };
-    Ok(Some(Launch { hash: hash.to_owned(), record, samples }))
+    Ok(Some(Launch { hash, record, samples }))
 }
+
+/// What to do about a damaged launch.
+const CURE: &str = "move the launch's .json and .samples away, then measure it again with --resume";

@@ -27,6 +27,8 @@ pub struct RunInfo {
     pub created: String,
     /// Version of trtbench.
     pub trtbench: String,
+    /// SHA-256 of the program, hexadecimal; none where it cannot be read.
+    pub program_sha256: Option<String>,
     /// The command line that made it.
     pub command: Vec<String>,
     /// The scenario.
@@ -105,12 +107,7 @@ pub struct Record {
 pub enum RecordOutcome {
     /// Numbers; the samples are in a file of their own.
     Measured(Box<MeasuredRecord>),
-    /// The cell cannot run here.
-    Skipped {
-        /// Why.
-        reason: Reason,
-    },
-    /// The cell should have run.
+    /// It should have run.
     Failed(Failure),
 }
 
@@ -141,7 +138,6 @@ impl Record {
                 stages: summaries(&measured.samples, level),
                 samples_sha256,
             })),
-            Outcome::Skipped(reason) => RecordOutcome::Skipped { reason: reason.clone() },
             Outcome::Failed(failure) => RecordOutcome::Failed(failure.clone()),
         };
         Self {

@@ -102,14 +102,14 @@ impl<'a> Stages<'a> {
     ) -> Result<(), Problem> {
         let Some(whole) = cell.stages.get(&Span::EndToEnd) else { return Ok(()) };
         let at = |time: Nanos| self.axis.at(time.0 as f64);
-        let (low, end, high) = (at(whole.ci.0), at(whole.median), at(reach(whole)));
+        let (low, end, high) = (at(whole.bounds().0), at(whole.median), at(reach(whole)));
         on.rule((end, y - HALF - 3.0), (end, y + HALF + 3.0), 2.0, palette::INK)?;
         if high - low > 4.0 {
             // Below the middle, where it strikes out no text.
             let y = y + HALF;
             on.rule((low, y), (high, y), 1.0, palette::INK)?;
             on.rule((low, y - 3.0), (low, y + 3.0), 1.0, palette::INK)?;
-            if reach(whole) == whole.ci.1 {
+            if reach(whole) == whole.bounds().1 {
                 on.rule((high, y - 3.0), (high, y + 3.0), 1.0, palette::INK)?;
             }
         }
@@ -215,7 +215,7 @@ fn length(cell: &CellResult) -> Nanos {
 /// The upper end of an interval, but no more than twice the median: of two launches it can be so
 /// wide that no bar would be left to see.
 fn reach(whole: &StageResult) -> Nanos {
-    whole.ci.1.min(whole.median + whole.median).max(whole.median)
+    whole.bounds().1.min(whole.median + whole.median).max(whole.median)
 }
 
 /// What is written into a part of a bar: its time and share, the share, or nothing.

@@ -71,6 +71,7 @@ fn info() -> RunInfo {
         run: "20261122T052843Z-made-up".to_owned(),
         created: "2026-11-22T05:28:43Z".to_owned(),
         trtbench: "0.1.0".to_owned(),
+        program_sha256: None,
         command: Vec::new(),
         scenario: ScenarioInfo {
             name: "made up".to_owned(),

@@ -163,8 +163,8 @@ fn rate(cell: &CellResult) -> Option<Rate> {
     Some(Rate {
         batch: cell.cell.batch,
         median: images_per_second(cell, whole.median),
-        low: images_per_second(cell, whole.ci.1),
-        high: images_per_second(cell, whole.ci.0),
+        low: images_per_second(cell, whole.bounds().1),
+        high: images_per_second(cell, whole.bounds().0),
     })
 }
 

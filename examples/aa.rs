@@ -1,25 +1,37 @@
 //! How often a comparison is wrong: a cell against itself, and against itself made 3 % slower.
 //!
-//! `aa PROGRAM COMPARISONS LAUNCHES`: each comparison is two runs of their own, as a user makes
-//! them. Prints both figures; exit code 1 when they are out of bounds. scripts/aa.sh runs it.
+//! `aa PROGRAM COMPARISONS LAUNCHES`: each comparison is one run of scenarios/harness.toml, whose
+//! cells are launched in turn, judged pair by pair; beside it the same data judged as if they came
+//! from two runs. Prints all figures; exit code 1 when the first are out of bounds.
+//! scripts/aa.sh runs it.
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::{
     error::Error,
-    fs,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
 };
-use trtbench::{analysis, store::Run, timing::Span};
+use trtbench::{
+    analysis,
+    stats::{RatioInterval, launch_ratio, paired_ratio},
+    store::Run,
+    timing::Span,
+    unit::Nanos,
+};
 
-/// Arithmetic steps of the compared cell: about 3 ms of inference.
-const WORK: u64 = 3_000_000;
+/// Level of the intervals.
+const LEVEL: f64 = 0.95;
 
 /// At most this share of the comparisons with itself may exclude 1.
 const FALSE_SHARE: f64 = 5.0 / 40.0;
 
 /// At least this share of the comparisons with the slower one must.
 const FOUND_SHARE: f64 = 0.9;
+
+/// Launch medians of inference by model.
+type Medians = Vec<(String, Vec<Nanos>)>;
+
+type Judge = fn(&[Nanos], &[Nanos], f64) -> Option<RatioInterval>;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -28,67 +40,52 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let comparisons: usize = comparisons.parse()?;
     let folder = std::env::temp_dir().join(format!("trtbench-aa-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let bench = Bench { program: program.into(), launches: launches.clone(), folder };
-    let mut excluded = [0_usize; 2];
+    // Against itself and against the slower one; pair by pair and as two runs.
+    let mut excluded = [[0_usize; 2]; 2];
     for number in 0..comparisons {
-        for (kind, work) in [WORK, WORK / 100 * 103].into_iter().enumerate() {
-            let ratio = bench.compare(number, work)?;
-            excluded[kind] += usize::from(ratio.low.0 > 1.0 || ratio.high.0 < 1.0);
-            println!(
-                "{number:2} {}: {} in {} – {}, noise {:.2} %",
-                ["itself ", "+3 %   "][kind],
-                ratio.ratio,
-                ratio.low,
-                ratio.high,
-                ratio.noise * 100.0
-            );
+        let medians = measure(program, launches, &folder)?;
+        for (kind, other) in ["same", "slow"].into_iter().enumerate() {
+            for (way, judge) in [paired_ratio as Judge, launch_ratio].into_iter().enumerate() {
+                let find = |name: &str| medians.iter().find(|(model, _)| model == name);
+                let (Some((_, base)), Some((_, new))) = (find("base"), find(other)) else {
+                    return Err("a cell has no numbers".into());
+                };
+                let ratio = judge(base, new, LEVEL).ok_or("too few launches")?;
+                let excludes = ratio.low.0 > 1.0 || ratio.high.0 < 1.0;
+                excluded[kind][way] += usize::from(excludes);
+                if way == 0 {
+                    let RatioInterval { ratio, low, high, noise, .. } = ratio;
+                    let noise = noise * 100.0;
+                    println!("{number:2} {other}: {ratio} in {low} – {high}, noise {noise:.2} %");
+                }
+            }
         }
     }
-    fs::remove_dir_all(&bench.folder)?;
+    let [[itself, itself_runs], [slower, slower_runs]] = excluded;
+    println!("against itself 1 is excluded in {itself} of {comparisons}");
+    println!("against 3 % slower 1 is excluded in {slower} of {comparisons}");
+    println!("not paired: {itself_runs} and {slower_runs} of {comparisons}");
     let share = |count: usize| count as f64 / comparisons as f64;
-    println!("excluded 1 against itself: {} of {comparisons}", excluded[0]);
-    println!("excluded 1 against 3 % slower: {} of {comparisons}", excluded[1]);
-    let good = share(excluded[0]) <= FALSE_SHARE && share(excluded[1]) >= FOUND_SHARE;
+    let good = share(itself) <= FALSE_SHARE && share(slower) >= FOUND_SHARE;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-struct Bench {
-    program: PathBuf,
-    launches: String,
-    folder: PathBuf,
-}
-
-impl Bench {
-    fn compare(
-        &self,
-        number: usize,
-        work: u64,
-    ) -> Result<trtbench::stats::RatioInterval, Box<dyn Error>> {
-        let (base, new) = (self.folder.join("base"), self.folder.join("new"));
-        // Which of the two comes first alternates, so that a drift of the machine favours neither.
-        let mut sides = [(&base, WORK), (&new, work)];
-        if number % 2 == 1 {
-            sides.reverse();
-        }
-        for (out, work) in sides {
-            self.run(out, work)?;
-        }
-        let comparison = analysis::compare(&Run::read(&base)?, &Run::read(&new)?);
-        fs::remove_dir_all(base)?;
-        fs::remove_dir_all(new)?;
-        let whole = comparison.deltas.into_iter().find(|delta| delta.stage == Span::Inference);
-        whole.and_then(|delta| delta.ratio).ok_or_else(|| "nothing to compare".into())
+/// Runs the scenario once.
+fn measure(program: &str, launches: &str, folder: &Path) -> Result<Medians, Box<dyn Error>> {
+    let status = Command::new(program)
+        .args(["run", "scenarios/harness.toml", "--quiet", "--json", "--out"])
+        .arg(folder)
+        .args(["--set", &format!("measure.launches={launches}")])
+        .stdout(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(format!("a run ended with {status}").into());
     }
-
-    fn run(&self, out: &Path, work: u64) -> Result<(), Box<dyn Error>> {
-        let status = Command::new(&self.program)
-            .args(["run", "scenarios/harness.toml", "--quiet", "--json", "--out"])
-            .arg(out)
-            .args(["--set", &format!("measure.launches={}", self.launches)])
-            .args(["--set", &format!("engine.null.work={work}")])
-            .stdout(std::process::Stdio::null())
-            .status()?;
-        if status.success() { Ok(()) } else { Err(format!("a run ended with {status}").into()) }
-    }
+    let cells = analysis::cells(&Run::read(folder)?);
+    std::fs::remove_dir_all(folder)?;
+    let inference = |cell: analysis::CellResult| {
+        let stage = cell.stages.get(&Span::Inference)?;
+        Some((cell.cell.model.clone(), stage.launch_medians.clone()))
+    };
+    Ok(cells.into_iter().filter_map(inference).collect())
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How often a comparison of two runs is wrong, on this machine: 40 comparisons of a cell with
-# itself, 40 with itself made 3 % slower. Takes about a quarter of an hour; the machine should be idle.
+# How often a comparison is wrong on this machine: 40 comparisons of a cell with
+# itself, 40 with itself made 3 % slower. Takes about ten minutes; the machine should be idle.
 # usage: scripts/aa.sh [COMPARISONS] [LAUNCHES]
 set -euo pipefail
 cd "$(dirname "$0")/.."

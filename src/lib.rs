@@ -1,6 +1,6 @@
 //! Benchmark harness for detection models: decoding, pre-processing, transfer, inference and
 //! post-processing timed apart, with distributions that can be trusted. docs/ARCHITECTURE.md
-//! describes the layers; a module uses only those listed before it here.
+//! describes the layers, lowest first; a module uses only lower ones.
 
 pub mod analysis;
 pub mod cli;

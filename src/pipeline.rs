@@ -1,5 +1,5 @@
-//! One iteration: encoded images → detections, through a family and an engine. The one place that
-//! says where a stage ends. Knows no file.
+//! One iteration: encoded images → detections, through a family and an engine. Says where the
+//! stages of the host end; those of the device its engine ends. Knows no file.
 
 use crate::{
     engine::{self, Session},

@@ -42,7 +42,7 @@ pub struct Side {
     pub device: String,
     /// Launches with numbers.
     pub launches: usize,
-    /// Median of the launch medians.
+    /// Geometric mean of the launch medians.
     pub median_ns: Nanos,
 }
 
@@ -63,6 +63,9 @@ pub struct Delta {
     pub within_one_launch: bool,
     /// Share of false findings at which this one would still be reported (Benjamini–Hochberg).
     pub q: Option<f64>,
+    /// Exact p of Mann–Whitney on the launch medians, a check that assumes no distribution; none
+    /// where there are too few launches for it to tell anything.
+    pub mann_whitney_p: Option<f64>,
     /// Verdict.
     pub verdict: Verdict,
 }
@@ -157,6 +160,13 @@ fn row(
         ratio,
         within_one_launch,
         q: None,
+        mann_whitney_p: match (&before, &after) {
+            (Some(before), Some(after)) => {
+                let (old, new) = (&before.launch_medians, &after.launch_medians);
+                stats::mann_whitney(old, new, FALSE_DISCOVERY)
+            }
+            _ => None,
+        },
         verdict: Verdict::Missing,
     }
 }
@@ -274,4 +284,73 @@ fn doubts(old: Option<&CellResult>, new: Option<&CellResult>) -> Vec<String> {
         found.push(format!("{}: {before:.2} → {after:.2} detections per image", old.cell));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::Ratio;
+
+    fn delta(ratio: [f64; 3], p: f64) -> Delta {
+        let side = Side { device: "cpu".into(), launches: 5, median_ns: Nanos(1000) };
+        let [ratio, low, high] = ratio.map(Ratio);
+        Delta {
+            cell: "cell".into(),
+            stage: Span::Inference,
+            base: Some(side.clone()),
+            new: Some(side),
+            ratio: Some(RatioInterval { ratio, low, high, p, noise: 0.01 }),
+            within_one_launch: false,
+            q: None,
+            mann_whitney_p: None,
+            verdict: Verdict::Missing,
+        }
+    }
+
+    fn judged(ratio: [f64; 3], p: f64) -> Verdict {
+        let mut deltas = [delta(ratio, p)];
+        judge(&mut deltas);
+        deltas[0].verdict
+    }
+
+    #[test]
+    fn each_row_of_the_verdict_table_holds() {
+        assert_eq!(judged([0.90, 0.88, 0.92], 0.001), Verdict::Faster);
+        assert_eq!(judged([1.10, 1.08, 1.12], 0.001), Verdict::Slower);
+        assert_eq!(judged([1.00, 0.995, 1.005], 0.9), Verdict::Same);
+        // Excludes 1, but lies within the floor.
+        assert_eq!(judged([1.005, 1.001, 1.009], 0.01), Verdict::Same);
+        // Excludes 1 and reaches beyond the floor, but the change itself is below it.
+        assert_eq!(judged([1.008, 1.001, 1.015], 0.03), Verdict::Ambiguous);
+        // Holds 1 and changes above the floor.
+        assert_eq!(judged([1.02, 0.98, 1.06], 0.3), Verdict::Ambiguous);
+    }
+
+    #[test]
+    fn without_numbers_on_a_side_it_is_missing_and_without_launches_undecided() {
+        let mut deltas = [delta([1.1, 1.08, 1.12], 0.001), delta([1.1, 1.08, 1.12], 0.001)];
+        deltas[0].new = None;
+        deltas[1].within_one_launch = true;
+        judge(&mut deltas);
+        assert_eq!(deltas[0].verdict, Verdict::Missing);
+        assert_eq!((deltas[1].verdict, deltas[1].q), (Verdict::Ambiguous, None));
+    }
+
+    #[test]
+    fn among_many_cells_a_chance_finding_is_not_reported() {
+        let mut deltas: Vec<Delta> = (0..40).map(|_| delta([1.0, 0.97, 1.03], 0.8)).collect();
+        deltas[7] = delta([1.03, 1.001, 1.06], 0.04);
+        judge(&mut deltas);
+        assert_eq!(deltas[7].verdict, Verdict::Ambiguous);
+        assert!(deltas[7].q.unwrap() > FALSE_DISCOVERY);
+        assert_eq!(judged([1.03, 1.001, 1.06], 0.04), Verdict::Slower);
+    }
+
+    #[test]
+    fn the_remainder_is_shown_but_not_judged() {
+        let mut deltas = [delta([1.5, 1.4, 1.6], 0.0001)];
+        deltas[0].stage = Span::Remainder;
+        judge(&mut deltas);
+        assert_eq!((deltas[0].verdict, deltas[0].q), (Verdict::Ambiguous, None));
+    }
 }

@@ -4,8 +4,8 @@ use crate::{
     device::{self, Device},
     engine, family, fetch,
     os::{self, Host},
-    runner::{Problem, Ready, Workers, preflight},
-    scenario::{self, Known, Plan, Scenario, Source},
+    runner::{Problem, Ready, Reason, Workers, preflight},
+    scenario::{self, Cell, Known, Plan, Scenario, Source},
 };
 use anyhow::{Context, bail};
 use std::{
@@ -91,11 +91,19 @@ pub fn workers() -> anyhow::Result<Workers> {
 }
 
 /// Looks at everything a scenario needs; its problems become one error that lists them all.
+/// So does a scenario of which nothing can run here.
 pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
-    preflight(&loaded.scenario, &loaded.plan, workers)?.map_err(|problems| {
+    let ready = preflight(&loaded.scenario, &loaded.plan, workers)?.map_err(|problems| {
         let list: Vec<String> = problems.iter().map(|Problem(text)| text.clone()).collect();
         anyhow::anyhow!("{}: {}", loaded.source.file.display(), list.join("\nerror: "))
-    })
+    })?;
+    if ready.run.is_empty() {
+        let line = |(cell, reason): &(Cell, Reason)| format!("  {}: {}", cell.id, reason.0);
+        let reasons: Vec<String> = ready.skipped.iter().map(line).collect();
+        let file = loaded.source.file.display();
+        bail!("{file}: no cell can run here:\n{}", reasons.join("\n"));
+    }
+    Ok(ready)
 }
 
 /// Prints a text to standard output. A reader that has left (`| head`) is no error.

@@ -58,7 +58,9 @@ pub fn one_or_all(mut values: Vec<serde_json::Value>) -> serde_json::Value {
 
 /// Whether there is something to act on.
 pub fn finding(cells: &[CellResult]) -> bool {
-    cells.iter().any(|cell| matches!(cell.state, State::Failed(_)) || cell.failed > 0)
+    cells
+        .iter()
+        .any(|cell| matches!(cell.state, State::Failed(_)) || cell.failed > 0 || cell.missing > 0)
 }
 
 /// Writes CSV and charts into the run's folder.

@@ -66,9 +66,6 @@ fn run_one(
 ) -> anyhow::Result<(serde_json::Value, End)> {
     let workers = common::workers()?;
     let ready = common::ready(loaded, &workers)?;
-    if ready.run.is_empty() {
-        bail!("{}: no cell can run here:\n{}", loaded.source.file.display(), reasons(&ready));
-    }
     let folder = open_folder(arguments, loaded, &ready)?;
     let setup = Setup {
         images: ready.images.clone(),
@@ -102,7 +99,7 @@ fn run_one(
                 "stopped; what was measured is kept in {}. When the cause is mended, finish it \
                  with: {}",
                 folder.path().display(),
-                resume_command(folder.path())
+                resume_command(arguments, folder.path())
             )
         })?;
     keeper.screen.finish();
@@ -110,26 +107,16 @@ fn run_one(
 }
 
 /// The command line that takes this run up again: this one, with its folder.
-fn resume_command(folder: &Path) -> String {
+fn resume_command(arguments: &Arguments, folder: &Path) -> String {
     let mut words: Vec<String> = vec!["trtbench".to_owned()];
     let given = std::env::args_os().skip(1).map(|word| os::printable(Path::new(&word)));
-    let mut has_out = false;
-    for word in given {
-        has_out |= word == "--out" || word.starts_with("--out=");
-        if word != "--resume" {
-            words.push(word);
-        }
-    }
-    if !has_out {
+    words.extend(given.filter(|word| word != "--resume"));
+    // Several scenarios without --out are found again by their names.
+    if arguments.out.is_none() && arguments.scenarios.scenarios.len() == 1 {
         words.extend(["--out".to_owned(), os::printable(folder)]);
     }
     words.push("--resume".to_owned());
     words.iter().map(|word| common::quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-fn reasons(ready: &Ready) -> String {
-    let line = |(cell, reason): &(Cell, runner::Reason)| format!("  {}: {}", cell.id, reason.0);
-    ready.skipped.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn done(folder: &Folder, ready: &Ready, setup: &Setup) -> anyhow::Result<HashSet<(String, u32)>> {
@@ -164,7 +151,7 @@ fn conclude(
             common::tell(&format!(
                 "interrupted; what was measured is kept in {}; finish it with: {}",
                 folder.path().display(),
-                resume_command(folder.path())
+                resume_command(arguments, folder.path())
             ));
             End::Interrupted
         }
@@ -211,12 +198,14 @@ fn open_folder(
         (Some(out), _) if several => out.join(&name),
         (Some(out), _) => out.clone(),
         (None, false) => fresh(&name),
-        (None, true) => newest(&loaded.scenario.name).with_context(|| {
-            format!("there is no run of `{}` in results/ to resume", loaded.scenario.name)
-        })?,
+        (None, true) => match newest(&loaded.scenario.name) {
+            Some(run) => run,
+            // Of several scenarios, those after the interrupted one have not begun.
+            None if several => fresh(&name),
+            None => bail!("there is no run of `{}` in results/ to resume", loaded.scenario.name),
+        },
     };
     let info = info(loaded, ready, &path);
-    // Of several scenarios, those after the interrupted one have not begun.
     if !arguments.resume || several && !path.join("run.json").exists() {
         return Ok(Folder::create(&path, info)?);
     }

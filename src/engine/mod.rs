@@ -94,10 +94,10 @@ pub struct Runtime {
 /// Why an engine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The engine cannot be used on this machine: the cell is skipped.
+    /// The engine cannot be used on this machine. Found out by a probe, its cells are skipped.
     #[error("{0}")]
     Unavailable(String),
-    /// The engine cannot do what the cell asks for: the cell is skipped.
+    /// The engine cannot do what the cell asks for.
     #[error("{0}")]
     Unsupported(String),
     /// The model file is at fault: the cell failed.

@@ -42,8 +42,14 @@ impl Meter {
         return false;
     }
 
-    /// Reads both meters.
-    pub fn read(&self) -> Usage {
+    /// Reads both meters before a stretch of work, the CPU time last: reading costs some too.
+    pub fn before(&self) -> Usage {
+        let waited = self.waited();
+        Usage { cpu: self.cpu(), waited }
+    }
+
+    /// Reads both meters after a stretch of work, the CPU time first.
+    pub fn after(&self) -> Usage {
         Usage { cpu: self.cpu(), waited: self.waited() }
     }
 
@@ -107,10 +113,10 @@ mod tests {
     #[test]
     fn work_costs_cpu_time() {
         let meter = Meter::new(false);
-        let before = meter.read();
+        let before = meter.before();
         let sum = (0..2_000_000_u64).fold(0, |a, b| std::hint::black_box(a ^ b));
         std::hint::black_box(sum);
-        let used = meter.read().since(before);
+        let used = meter.after().since(before);
         assert!(used.cpu > Nanos::ZERO && used.cpu < Nanos(10_000_000_000), "{used:?}");
     }
 }

@@ -5,9 +5,9 @@ use super::charts::{
     encode, letters, palette,
 };
 use crate::{
-    family::{self, Detection, FamilyOptions},
+    family::Detection,
     image::{Decoder, Image},
-    model, os,
+    os,
     runner::ImageDetections,
     scenario::Cell,
     store::Run,
@@ -54,7 +54,7 @@ pub fn save(run: &Run) -> Result<(), Error> {
 
 fn save_one(
     found: &ImageDetections,
-    names: Option<&[&str]>,
+    names: &[String],
     source: &str,
     path: &Path,
 ) -> Result<(), Problem> {
@@ -80,15 +80,10 @@ fn file_name(index: usize, image: &Path) -> String {
     format!("{index:03}-{}.png", stem.get(..LONGEST_NAME).unwrap_or(&stem))
 }
 
-/// Names of a cell's classes, if its model is still the one that was measured and declares enough
-/// to know them.
-fn class_names(run: &Run, cell: &Cell) -> Option<&'static [&'static str]> {
-    let facts = run.info.models.iter().find(|model| model.name == cell.id.model)?;
-    let model = model::open(&facts.path.0).ok().filter(|model| model.sha256 == facts.sha256)?;
-    let family = family::named(&cell.id.family).ok()?;
-    let batch = cell.id.batch as usize;
-    let adapter = family.adapt(&model.signature.io, batch, &FamilyOptions::default()).ok()?;
-    adapter.class_names()
+/// Names of a cell's classes; empty where they are not known.
+fn class_names<'r>(run: &'r Run, cell: &Cell) -> &'r [String] {
+    let model = run.info.models.iter().find(|model| model.name == cell.id.model);
+    model.map_or(&[], |model| &model.classes)
 }
 
 /// What is drawn, best last and so on top.
@@ -102,11 +97,7 @@ fn chosen(detections: &[Detection]) -> Vec<&Detection> {
     chosen
 }
 
-fn draw(
-    image: &mut Image,
-    detections: &[Detection],
-    names: Option<&[&str]>,
-) -> Result<(), Problem> {
+fn draw(image: &mut Image, detections: &[Detection], names: &[String]) -> Result<(), Problem> {
     letters::register()?;
     let size = (image.width as u32, image.height as u32);
     let (width, height) = (f64::from(size.0), f64::from(size.1));
@@ -119,8 +110,8 @@ fn draw(
         letters: (width.min(height) / 40.0).clamp(12.0, 40.0),
     };
     for detection in chosen(detections) {
-        let name = names.and_then(|names| names.get(detection.class as usize));
-        let name = name.map_or_else(|| format!("class {}", detection.class), |n| (*n).to_owned());
+        let number = || format!("class {}", detection.class);
+        let name = names.get(detection.class as usize).cloned().unwrap_or_else(number);
         drawing.detection(detection, &name)?;
     }
     drawing.canvas.finish()
@@ -210,7 +201,7 @@ mod tests {
     #[test]
     fn a_box_is_drawn_exactly_where_it_is() {
         let mut image = grey(200, 160);
-        draw(&mut image, &[found([40.0, 60.0, 120.0, 140.0], 0.9, 0)], None).unwrap();
+        draw(&mut image, &[found([40.0, 60.0, 120.0, 140.0], 0.9, 0)], &[]).unwrap();
         let RGBColor(r, g, b) = palette::nth(0);
         for (x, y) in [(40, 100), (41, 100), (118, 100), (119, 100), (80, 60), (80, 139)] {
             assert_eq!(pixel(&image, x, y), [r, g, b], "{x}, {y}");
@@ -231,7 +222,7 @@ mod tests {
         ];
         for (width, height) in [(1, 1), (3, 200), (200, 3), (64, 64)] {
             let all = wild.map(|bounds| found(bounds, 0.5, u32::MAX));
-            draw(&mut grey(width, height), &all, None).unwrap();
+            draw(&mut grey(width, height), &all, &[]).unwrap();
         }
     }
 

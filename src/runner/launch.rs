@@ -64,7 +64,7 @@ impl Workers {
                 worker.end()?;
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            match hear(&mut worker, limit) {
+            match hear(&mut worker, limit, matches!(task, Task::Launch(_))) {
                 Ok(None) => {}
                 Ok(Some(Message::Progress { iterations, elapsed })) => listen(iterations, elapsed),
                 Ok(Some(Message::Detections(found))) => {
@@ -81,13 +81,18 @@ impl Workers {
     }
 }
 
-fn hear(worker: &mut Worker, limit: Duration) -> Result<Option<Message>, Complaint> {
+fn hear(
+    worker: &mut Worker,
+    limit: Duration,
+    measures: bool,
+) -> Result<Option<Message>, Complaint> {
     match worker.listen() {
         Heard::Silence => Ok(None),
         Heard::End => Err(Complaint::Ended),
         Heard::TimeOut => Err(Complaint::Says(format!(
-            "took longer than {} s (measure.max_seconds + measure.timeout_seconds) and was stopped",
-            limit.as_secs_f64()
+            "took longer than {} s{} and was stopped",
+            limit.as_secs_f64(),
+            if measures { " (measure.max_seconds + measure.timeout_seconds)" } else { "" }
         ))),
         Heard::Line(line) => serde_json::from_slice(&line).map(Some).map_err(|_| {
             let shown: String = String::from_utf8_lossy(&line).chars().take(80).collect();

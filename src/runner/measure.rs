@@ -59,9 +59,9 @@ pub fn measure(
     let (mut check_at, mut heard) = (rule.min_samples, start);
     loop {
         let encoded = taken.next(batch);
-        let before = tools.meter.read();
+        let before = tools.meter.before();
         let sample = pipeline.iterate(encoded, &mut marks)?;
-        let used = tools.meter.read().since(before);
+        let used = tools.meter.after().since(before);
         let found = pipeline.detections().iter().map(Vec::len).sum();
         let now = tools.clock.now();
         let elapsed = now.since(start);
@@ -169,4 +169,157 @@ fn is_preempted(sample: &Sample) -> bool {
 /// computes on the calling one, that of the process.
 pub fn cpu_of(threads: u32, others: bool) -> CpuOf {
     if threads > 1 || others { CpuOf::Process } else { CpuOf::Thread }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{self, Session},
+        family::{Adapter, Detection, Mismatch},
+        image::{Image, Size},
+        tensor::{ModelIo, Outputs, TensorSet, TensorView},
+        timing::{Span, Stage},
+    };
+    use std::{cell::Cell, rc::Rc, sync::atomic::AtomicU8};
+
+    /// A clock that moves only when a stage takes its time.
+    #[derive(Clone, Default)]
+    struct Script(Rc<Cell<u64>>);
+
+    impl Script {
+        fn pass(&self, nanos: u64) {
+            self.0.set(self.0.get() + nanos);
+        }
+    }
+
+    impl Clock for Script {
+        fn now(&self) -> Nanos {
+            Nanos(self.0.get())
+        }
+    }
+
+    /// Engine and family in one whose stages take scripted times.
+    #[derive(Clone)]
+    struct Scripted {
+        clock: Script,
+        iterations: Rc<Cell<u64>>,
+    }
+
+    impl Outputs for Scripted {
+        fn count(&self) -> usize {
+            0
+        }
+
+        fn get(&self, _: usize) -> Option<TensorView<'_>> {
+            None
+        }
+    }
+
+    impl Session for Scripted {
+        fn io(&self) -> &ModelIo {
+            const NONE: &ModelIo = &ModelIo { inputs: Vec::new(), outputs: Vec::new() };
+            NONE
+        }
+
+        fn executed_precision(&self) -> crate::scenario::Precision {
+            crate::scenario::Precision::Fp32
+        }
+
+        /// Ten times slower for the first twenty iterations.
+        fn run(&mut self, _: &TensorSet, marks: &mut Marks<'_>) -> Result<(), engine::Error> {
+            let iteration = self.iterations.replace(self.iterations.get() + 1);
+            self.clock.pass(if iteration < 20 { 10_000_000 } else { 1_000_000 });
+            marks.end(Stage::Inference);
+            Ok(())
+        }
+    }
+
+    impl Adapter for Scripted {
+        fn inputs(&self) -> TensorSet {
+            TensorSet::new()
+        }
+
+        fn preprocess(&mut self, _: &[Image], _: &mut TensorSet) {
+            self.clock.pass(200_000);
+        }
+
+        fn postprocess(
+            &mut self,
+            _: &dyn Outputs,
+            _: &[Size],
+            _: &mut Vec<Vec<Detection>>,
+        ) -> Result<(), Mismatch> {
+            self.clock.pass(30_000);
+            Ok(())
+        }
+
+        fn class_names(&self) -> Option<&'static [&'static str]> {
+            None
+        }
+    }
+
+    fn measured(rule: &StopRule) -> Series {
+        let clock = Script::default();
+        let scripted = Scripted { clock: clock.clone(), iterations: Rc::default() };
+        let mut pipeline = Pipeline::new(Box::new(scripted.clone()), Box::new(scripted), 0);
+        let (meter, beacon) = (Meter::new(false), AtomicU8::new(0));
+        let tools = Tools { clock: &clock, meter: &meter, beacon: &beacon };
+        measure(&mut pipeline, &[], 0, rule, &tools, &mut |_, _| {}).unwrap()
+    }
+
+    fn rule() -> StopRule {
+        StopRule {
+            target: 0.01,
+            level: 0.95,
+            min_samples: 50,
+            max_samples: 100_000,
+            min_time: Nanos::ZERO,
+            max_time: Nanos(60_000_000_000),
+        }
+    }
+
+    #[test]
+    fn stages_have_the_times_they_took_and_the_warm_up_is_found_and_flagged() {
+        let series = measured(&rule());
+        assert_eq!(series.stop, Stop::Converged);
+        assert_eq!((series.warmup, series.settled), (20, true));
+        assert!(series.samples.iter().take(20).all(|sample| sample.flags.warmup));
+        for sample in &series.samples[20..] {
+            let span = |span| sample.span(span).map(|time| time.0);
+            assert!(!sample.flags.warmup);
+            assert_eq!(span(Span::Decode), Some(0));
+            assert_eq!(span(Span::Preprocess), Some(200_000));
+            assert_eq!(span(Span::Inference), Some(1_000_000));
+            assert_eq!(span(Span::Postprocess), Some(30_000));
+            assert_eq!(span(Span::EndToEnd), Some(1_230_000));
+            assert_eq!(span(Span::HostToDevice), None);
+            assert_eq!(span(Span::Remainder), Some(0));
+        }
+    }
+
+    #[test]
+    fn time_and_count_end_a_launch_that_does_not_converge() {
+        let never = StopRule { min_time: Nanos(u64::MAX), ..rule() };
+        let by_count = measured(&StopRule { max_samples: 200, ..never });
+        assert_eq!((by_count.stop, by_count.samples.len()), (Stop::MaxSamples, 200));
+        let by_time = measured(&StopRule { max_time: Nanos(300_000_000), ..never });
+        assert_eq!(by_time.stop, Stop::MaxTime);
+        let spent: Nanos = by_time.samples.iter().map(|sample| sample.end_to_end).sum();
+        assert!((300_000_000..301_500_000).contains(&spent.0), "{spent}");
+    }
+
+    #[test]
+    fn a_launch_always_has_an_iteration_beside_the_cold_one() {
+        let series = measured(&StopRule { min_samples: 1, max_samples: 1, ..rule() });
+        assert_eq!((series.samples.len(), series.warmup, series.settled), (2, 1, false));
+    }
+
+    #[test]
+    fn images_are_dealt_in_turn_and_never_twice_in_a_batch() {
+        let images: Vec<Vec<u8>> = (0..5).map(|n| vec![n]).collect();
+        let mut turns = Turns { images: &images, next: 0, batch: Vec::new() };
+        let mut deal = || turns.next(2).iter().map(|image| image[0]).collect::<Vec<_>>();
+        assert_eq!([deal(), deal(), deal()], [[0, 1], [2, 3], [4, 0]]);
+    }
 }

@@ -53,7 +53,7 @@ pub struct ModelFacts {
     pub weights: String,
     /// Version of the default operator set.
     pub opset: Option<u64>,
-    /// Class names that the file holds, if any.
+    /// Class names that the file holds or the family knows; empty where neither does.
     pub classes: Vec<String>,
 }
 
@@ -89,9 +89,9 @@ pub fn preflight(
 ) -> io::Result<Result<Ready, Vec<Problem>>> {
     let engines = probe(scenario, workers)?;
     let mut problems = Vec::new();
-    let models = open_models(scenario, &mut problems);
+    let mut models = open_models(scenario, &mut problems);
     let images = check_images(scenario, &mut problems);
-    check_families(scenario, &models, &mut problems);
+    fit_families(scenario, &mut models, &mut problems);
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
@@ -181,23 +181,27 @@ fn facts(scenario: &Scenario, models: &Models) -> Vec<ModelFacts> {
     scenario.models.iter().filter_map(fact).collect()
 }
 
-/// A family that does not fit a model is an error of the scenario, whatever the batch. A model
-/// that does not declare its outputs' shapes is judged when it has been loaded.
-fn check_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem>) {
+/// Fits every model to its family and notes the class names that the family knows. A family that
+/// does not fit is an error of the scenario, whatever the batch. A model that does not declare its
+/// outputs' shapes is judged when it has been loaded.
+fn fit_families(scenario: &Scenario, models: &mut Models, problems: &mut Vec<Problem>) {
+    let options = super::worker::family_options(&scenario.postprocess);
     for entry in &scenario.models {
-        let Some(model) = models.get(&entry.name) else { continue };
+        let Some(model) = models.get_mut(&entry.name) else { continue };
         let io = &model.signature.io;
         if io.outputs.iter().any(|output| output.dims.is_none()) {
             continue;
         }
         let batch = io.inputs.first().and_then(|input| input.fixed(0)).unwrap_or(1);
-        let options = super::worker::family_options(&scenario.postprocess);
-        let misfit = match family::named(&entry.family) {
-            Ok(family) => family.adapt(io, batch, &options).err().map(|error| error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(misfit) = misfit {
-            problems.push(Problem(format!("model `{}`: {misfit}", entry.name)));
+        let adapter = family::named(&entry.family)
+            .map_err(|error| error.to_string())
+            .and_then(|family| family.adapt(io, batch, &options).map_err(|e| e.to_string()));
+        match adapter.map(|adapter| adapter.class_names()) {
+            Err(misfit) => problems.push(Problem(format!("model `{}`: {misfit}", entry.name))),
+            Ok(Some(names)) if model.signature.classes.is_empty() => {
+                model.signature.classes = names.iter().map(|&name| name.to_owned()).collect();
+            }
+            Ok(_) => {}
         }
     }
 }

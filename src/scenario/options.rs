@@ -3,7 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// `[engine.*]`: options of single engines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct NullOptions {
     /// Steps of dependent arithmetic that inference takes, about a nanosecond each: unlike
     /// `spin_us` it slows down with the processor, as real work does.
     pub work: u64,
+    /// The same for single models, by the name of their file without its extension.
+    pub work_of: BTreeMap<String, u64>,
     /// What goes wrong.
     pub fault: Option<Fault>,
     /// In which launches (counted from 0) it goes wrong; empty means in all.

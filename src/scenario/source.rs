@@ -47,6 +47,15 @@ impl Source {
     /// holds it) stands.
     pub fn invalid(&self, key: impl Into<String>, problem: impl Into<String>) -> Invalid {
         let key = key.into();
+        // `model[0].path` is set as `model.0.path`.
+        let dotted = key.replace('[', ".").replace(']', "");
+        let named = |entry: &&String| {
+            let set = entry.split('=').next().unwrap_or_default().trim();
+            !set.is_empty() && dotted.starts_with(set)
+        };
+        if let Some(entry) = self.overrides.iter().rev().find(named) {
+            return self.override_error(entry, format!("{key}: {}", problem.into()));
+        }
         let line = self.locate(&key).map(|offset| self.line(offset));
         Invalid { file: self.file.clone(), line, key, problem: problem.into() }
     }

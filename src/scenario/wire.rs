@@ -145,7 +145,7 @@ pub struct Measure {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Postprocess {
-    /// Detections below this score are dropped; above 0 and below 1.
+    /// Detections with this score or less are dropped; 0 to 1.
     pub confidence: Option<f32>,
     /// Boxes of one class that overlap a better one by more than this (intersection over union)
     /// are dropped; 0 to 1.

@@ -2,7 +2,7 @@
 //! ratios and probabilities; verdicts are the caller's.
 
 use super::drift;
-use super::log::{LogMoments, student_p, student_reach, unlog};
+use super::log::{LogMoments, log, student_p, student_reach, unlog};
 use crate::unit::{Nanos, Ratio};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,30 @@ pub fn welch_ratio(base: &[Nanos], new: &[Nanos], level: f64) -> Option<RatioInt
 /// by the same factor.
 pub fn launch_ratio(base: &[Nanos], new: &[Nanos], level: f64) -> Option<RatioInterval> {
     inflated_ratio(base, new, level, drift::inflation(base, new))
+}
+
+/// Ratio of the geometric means of launches that were interleaved, one of each side in turn, by
+/// Student's t on the differences of the logarithms of each pair: what the machine did to both
+/// cancels. `None` unless the sides have equally many launches, at least two.
+pub fn paired_ratio(base: &[Nanos], new: &[Nanos], level: f64) -> Option<RatioInterval> {
+    if base.len() != new.len() {
+        return None;
+    }
+    let (olds, news) = (LogMoments::of(base)?, LogMoments::of(new)?);
+    let change = news.mean - olds.mean;
+    let apart = base.iter().zip(new).map(|(&old, &new)| log(new) - log(old) - change);
+    let (count, freedom) = (olds.count, olds.freedom());
+    let squares: f64 = apart.map(|x| x * x).sum();
+    // Never below what rounding to whole nanoseconds alone gives.
+    let error = (squares / freedom / count).max(olds.rounding() + news.rounding()).sqrt();
+    let reach = student_reach(freedom, level) * error;
+    Some(RatioInterval {
+        ratio: Ratio(unlog(change)),
+        low: Ratio(unlog(change - reach)),
+        high: Ratio(unlog(change + reach)),
+        p: student_p(freedom, change / error),
+        noise: pooled_deviation(&olds, &news),
+    })
 }
 
 /// Fewest degrees of freedom that are left.
@@ -151,6 +175,18 @@ mod tests {
         let (naive, aware) = (wrong(welch_ratio), wrong(launch_ratio));
         assert!(naive > 0.10, "{naive}");
         assert!(aware < 0.10, "{aware}");
+    }
+
+    #[test]
+    fn pairs_that_drift_together_are_told_apart_where_welch_cannot() {
+        let base = nanos(&[1_000_000, 1_050_000, 1_100_000, 1_160_000, 1_210_000]);
+        let new = nanos(&[1_020_000, 1_070_000, 1_125_000, 1_180_000, 1_236_000]);
+        let paired = paired_ratio(&base, &new, 0.95).unwrap();
+        assert!(paired.low.0 > 1.015 && paired.high.0 < 1.025, "{paired:?}");
+        assert!(welch_ratio(&base, &new, 0.95).unwrap().low.0 < 1.0);
+        assert_eq!(paired_ratio(&base, &new[1..], 0.95), None);
+        let same = paired_ratio(&base, &base, 0.95).unwrap();
+        assert!(same.low.0 < 1.0 && 1.0 < same.high.0);
     }
 
     #[test]

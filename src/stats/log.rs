@@ -49,8 +49,12 @@ impl LogMoments {
     /// Squared standard error of the mean. Never zero: times are whole nanoseconds, so the
     /// variance is at least that of rounding, 1/12 ns².
     pub fn squared_error(&self) -> f64 {
-        let rounding = (-2.0 * self.mean).exp() / 12.0;
-        self.variance.max(rounding) / self.count
+        (self.variance / self.count).max(self.rounding())
+    }
+
+    /// Squared standard error of the mean that rounding to whole nanoseconds alone gives.
+    pub fn rounding(&self) -> f64 {
+        (-2.0 * self.mean).exp() / 12.0 / self.count
     }
 
     /// Degrees of freedom of the variance.

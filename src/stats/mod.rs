@@ -20,7 +20,7 @@ mod warmup;
 mod simulate;
 
 pub use bootstrap::block_bootstrap_ratio;
-pub use compare::{RatioInterval, benjamini_hochberg, launch_ratio, welch_ratio};
+pub use compare::{RatioInterval, benjamini_hochberg, launch_ratio, paired_ratio, welch_ratio};
 pub use interval::{MedianInterval, Summary, fewest_for_interval, median_interval, summarise};
 pub use launches::{LaunchInterval, across_launches};
 pub use order::{Sorted, tail_minimum};

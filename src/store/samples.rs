@@ -13,6 +13,9 @@ const MAGIC: &[u8; 8] = b"TRTBSMP\x01";
 /// Columns of 64 bit numbers: the stages, end to end, CPU time, run-queue wait.
 const COLUMNS: usize = Stage::COUNT + 3;
 
+/// Column of the CPU time, after end to end and before the wait.
+const CPU: usize = Stage::COUNT + 1;
+
 /// Written where a stage has no time.
 const ABSENT: u64 = u64::MAX;
 
@@ -89,7 +92,7 @@ fn get(sample: &Sample, column: usize) -> u64 {
     match column {
         0..Stage::COUNT => sample.stages[column].map_or(ABSENT, |time| time.0),
         Stage::COUNT => sample.end_to_end.0,
-        7 => sample.cpu.0,
+        CPU => sample.cpu.0,
         _ => sample.waited.0,
     }
 }
@@ -98,7 +101,7 @@ fn set(sample: &mut Sample, column: usize, number: u64) {
     match column {
         0..Stage::COUNT => sample.stages[column] = (number != ABSENT).then_some(Nanos(number)),
         Stage::COUNT => sample.end_to_end = Nanos(number),
-        7 => sample.cpu = Nanos(number),
+        CPU => sample.cpu = Nanos(number),
         _ => sample.waited = Nanos(number),
     }
 }

@@ -58,13 +58,20 @@ impl Engine for Null {
             outputs: outputs(spec.batch)?,
             precision: spec.precision,
             spin: Nanos(options.spin_us.saturating_mul(1000)),
-            work: options.work,
+            work: work_of(spec),
             clock: MonotonicClock::new(),
             fault: options.fault.filter(|_| concerned),
             fault_iteration: options.fault_iteration,
             iteration: 0,
         }))
     }
+}
+
+/// Steps of arithmetic per run: those of the model's file, else those of all.
+fn work_of(spec: &LoadSpec<'_>) -> u64 {
+    let options = &spec.options.null;
+    let name = spec.model.file_stem().unwrap_or_default().to_string_lossy();
+    options.work_of.get(name.as_ref()).copied().unwrap_or(options.work)
 }
 
 fn io() -> ModelIo {

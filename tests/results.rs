@@ -126,3 +126,14 @@ fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
     assert_eq!(verdict("/b2/", "inference"), "missing");
     assert!(json.to_string().contains("engine options differ"));
 }
+
+/// Held by the sample: a change of the format that forgets to raise the schema shows here.
+#[test]
+fn the_sample_run_of_the_repository_is_read_and_gives_its_own_csv() {
+    let folder = root().join("results/sample");
+    let run = trtbench::store::Run::read(&folder).unwrap();
+    let cells = trtbench::analysis::cells(&run);
+    assert!(cells.iter().all(|cell| cell.measured == 5));
+    let csv = trtbench::report::csv::csv(&run.info.run, &cells).unwrap();
+    assert_eq!(csv, fs::read(folder.join("results.csv")).unwrap());
+}

@@ -141,6 +141,13 @@ fn conclude(
     report::write(&run, &cells)?;
     if arguments.save_detections {
         reports::pictures::save(&run)?;
+        let measured = cells.iter().filter(|cell| cell.measured > 0).count();
+        if run.detections.len() < measured {
+            common::tell(
+                "note: detections are saved by the first launch of a cell; of cells whose first \
+                 launch was there already, or failed, there are none",
+            );
+        }
     }
     if !arguments.json {
         common::print(&reports::table::run(&cells))?;

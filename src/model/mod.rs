@@ -4,6 +4,7 @@ mod onnx;
 mod protobuf;
 
 pub use onnx::{Signature, Weights};
+pub use protobuf::Malformed;
 
 use crate::os::{MappedFile, printable};
 use sha2::{Digest, Sha256};

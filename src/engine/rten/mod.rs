@@ -2,7 +2,7 @@
 //!
 //! It computes in 32 bit floats. Weights of 16 bits are widened when they are loaded, 64 bit
 //! integers are narrowed to 32, and quantise/dequantise pairs are run as they stand, around
-//! floating-point convolutions; see [`executed`] for the exception.
+//! floating-point convolutions; see `executed` below for the exception.
 
 mod value;
 

@@ -51,14 +51,7 @@ pub fn paired_ratio(base: &[Nanos], new: &[Nanos], level: f64) -> Option<RatioIn
     let squares: f64 = apart.map(|x| x * x).sum();
     // Never below what rounding to whole nanoseconds alone gives.
     let error = (squares / freedom / count).max(olds.rounding() + news.rounding()).sqrt();
-    let reach = student_reach(freedom, level) * error;
-    Some(RatioInterval {
-        ratio: Ratio(unlog(change)),
-        low: Ratio(unlog(change - reach)),
-        high: Ratio(unlog(change + reach)),
-        p: student_p(freedom, change / error),
-        noise: pooled_deviation(&olds, &news),
-    })
+    Some(student_ratio(change, error, freedom, level, pooled_deviation(&olds, &news)))
 }
 
 /// Fewest degrees of freedom that are left.
@@ -75,14 +68,19 @@ fn inflated_ratio(
     let freedom = (a + b).powi(2) / (a * a / base.freedom() + b * b / new.freedom());
     let freedom = (freedom / inflation).max(LEAST_FREEDOM);
     let (change, error) = (new.mean - base.mean, (a + b).sqrt());
+    Some(student_ratio(change, error, freedom, level, pooled_deviation(&base, &new)))
+}
+
+/// The ratio e^`change` by Student's t, `error` being the standard error of the change.
+fn student_ratio(change: f64, error: f64, freedom: f64, level: f64, noise: f64) -> RatioInterval {
     let reach = student_reach(freedom, level) * error;
-    Some(RatioInterval {
+    RatioInterval {
         ratio: Ratio(unlog(change)),
         low: Ratio(unlog(change - reach)),
         high: Ratio(unlog(change + reach)),
         p: student_p(freedom, change / error),
-        noise: pooled_deviation(&base, &new),
-    })
+        noise,
+    }
 }
 
 fn pooled_deviation(a: &LogMoments, b: &LogMoments) -> f64 {

@@ -18,6 +18,18 @@ use trtbench::{
 struct Empty;
 
 impl Adapter for Empty {
+    fn variant(&self) -> &'static str {
+        "empty"
+    }
+
+    fn draws_above(&self) -> f32 {
+        0.5
+    }
+
+    fn classes(&self) -> Option<usize> {
+        None
+    }
+
     fn inputs(&self) -> TensorSet {
         TensorSet::new()
     }

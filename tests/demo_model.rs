@@ -9,11 +9,11 @@ use serde::Deserialize;
 use std::{fs, sync::atomic::AtomicU8};
 use trtbench::{
     engine::{self, LoadSpec},
-    family::{self, Detection, FamilyOptions},
+    family::{self, Detection},
     image::{Decoder, Image},
     os::MonotonicClock,
     pipeline::Pipeline,
-    scenario::{EngineOptions, Precision},
+    scenario::{EngineOptions, FamilyOptions, Precision},
     timing::Marks,
 };
 

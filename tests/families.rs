@@ -1,490 +1,454 @@
-//! Images and families against fixed references (`tests/golden`, written by
-//! `scripts/golden/make_golden.py` with OpenCV and numpy) and against hostile input.
+//! Which variant of a family a model is, what is refused, and what hostile outputs do.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it finds what it does not expect")]
 
 use proptest::prelude::*;
-use serde::Deserialize;
-use std::{fs, path::PathBuf};
 use trtbench::{
-    family::{self, Adapter, Detection, FamilyOptions},
-    image::{
-        ChannelOrder, DecodeError, Decoder, Fit, Image, Interpolation, Normalise, Preprocessor,
-        Size,
-    },
-    tensor::{DType, Dim, ModelIo, Shape, Tensor, TensorInfo},
+    family::{self, Adapter, Detection},
+    image::{Image, Size},
+    scenario::{FamilyOptions, Normalization, Postprocess, Thresholds},
+    tensor::{DType, Data, Dim, ModelIo, Shape, Tensor, TensorInfo},
 };
 
-const STRIDES: [usize; 4] = [8, 16, 32, 64];
+const N: &str = "batch";
 
-/// The generator that the golden script draws inputs from.
-struct Noise(u32);
+/// A dimension of a declared shape: a length, or a name.
+#[derive(Clone, Copy)]
+enum D {
+    Is(usize),
+    Any(&'static str),
+}
+use D::{Any, Is};
 
-impl Noise {
-    fn draw(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        self.0
-    }
-
-    fn image(&mut self, width: usize, height: usize) -> Image {
-        let pixels = (0..3 * width * height).map(|_| (self.draw() >> 24) as u8).collect();
-        Image { width, height, pixels }
-    }
-
-    fn units(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (self.draw() >> 8) as f32 / (1 << 24) as f32).collect()
-    }
+fn info(name: &str, dtype: DType, dims: &[D]) -> TensorInfo {
+    let dim = |dim: &D| match *dim {
+        Is(length) => Dim::Fixed(length),
+        Any(name) => Dim::Dynamic(name.to_owned()),
+    };
+    TensorInfo { name: name.to_owned(), dtype, dims: Some(dims.iter().map(dim).collect()) }
 }
 
-fn golden(name: &str) -> PathBuf {
-    // The crate's root, wherever this file is built from.
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).join(name)
+fn floats(name: &str, dims: &[D]) -> TensorInfo {
+    info(name, DType::F32, dims)
 }
 
-fn read<T: serde::de::DeserializeOwned>(name: &str) -> Vec<T> {
-    serde_json::from_slice(&fs::read(golden(name)).unwrap()).unwrap()
+fn image(name: &str, height: usize, width: usize) -> TensorInfo {
+    floats(name, &[Any(N), Is(3), Is(height), Is(width)])
 }
 
-fn size([width, height]: [usize; 2]) -> Size {
-    Size { width, height }
+fn io(inputs: Vec<TensorInfo>, outputs: Vec<TensorInfo>) -> ModelIo {
+    ModelIo { inputs, outputs }
 }
 
-fn fixed(name: &str, dims: &[usize]) -> TensorInfo {
-    let dims = Some(dims.iter().map(|&n| Dim::Fixed(n)).collect());
-    TensorInfo { name: name.into(), dtype: DType::F32, dims }
+fn scale_factor() -> TensorInfo {
+    floats("scale_factor", &[Any(N), Is(2)])
 }
 
-fn tensor(dims: &[usize], values: Vec<f32>) -> Tensor {
-    let mut tensor = Tensor::zeros("", Shape::new(dims).unwrap());
-    tensor.floats_mut().unwrap().copy_from_slice(&values);
-    tensor
+/// Rows of detections and their numbers, as PaddleDetection's graphs return them.
+fn rows() -> Vec<TensorInfo> {
+    let counts = info("bbox_num", DType::I32, &[Any("images")]);
+    vec![floats("rows", &[Any("detections"), Is(6)]), counts]
 }
 
-mod resizing {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    struct Case {
-        mode: String,
-        source: [usize; 2],
-        target: [usize; 2],
-        seed: u32,
-        stored_at: Option<usize>,
-        digest: Option<String>,
-    }
-
-    /// The input's levels, interleaved as OpenCV has them.
-    fn resized(case: &Case) -> Vec<u8> {
-        let (fit, interpolation) = match case.mode.as_str() {
-            "letterbox" => (Fit::Letterbox { pad: 114 }, Interpolation::Linear),
-            "linear" => (Fit::Stretch, Interpolation::Linear),
-            _ => (Fit::Stretch, Interpolation::Cubic),
-        };
-        let image = Noise(case.seed).image(case.source[0], case.source[1]);
-        let levels = Normalise::levels(ChannelOrder::Rgb);
-        let mut planes = vec![f32::NAN; 3 * size(case.target).pixels()];
-        Preprocessor::new(size(case.target), fit, interpolation, levels).apply(&image, &mut planes);
-        let plane = planes.len() / 3;
-        (0..planes.len()).map(|i| planes[i % 3 * plane + i / 3] as u8).collect()
-    }
-
-    /// 64 bit FNV-1a.
-    fn digest(bytes: &[u8]) -> String {
-        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{hash:016x}")
-    }
-
-    #[test]
-    fn resizing_equals_opencv() {
-        let stored = fs::read(golden("resize.bin")).unwrap();
-        for case in read::<Case>("resize.json") {
-            let result = resized(&case);
-            // Bit for bit where linear; bicubic within one level.
-            let tolerance = u8::from(case.mode == "cubic");
-            if let Some(start) = case.stored_at {
-                let expected = &stored[start..start + result.len()];
-                let close = result.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) <= tolerance);
-                assert!(close, "{case:?}");
-            }
-            if let Some(expected) = &case.digest {
-                assert_eq!(&digest(&result), expected, "{case:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_preprocessor_that_has_seen_other_sizes_gives_the_same_result() {
-        let target = Size { width: 40, height: 40 };
-        let unit = Normalise::unit(ChannelOrder::Bgr);
-        let fit = Fit::Letterbox { pad: 114 };
-        let fresh = || Preprocessor::new(target, fit, Interpolation::Linear, unit);
-        let mut used = fresh();
-        let (mut left, mut right) = (vec![0.0; used.floats()], vec![1.0; used.floats()]);
-        for n in 0..300 {
-            let image = Noise(n).image(1 + 7 * n as usize % 90, 1 + 11 * n as usize % 80);
-            used.apply(&image, &mut left);
-            fresh().apply(&image, &mut right);
-            assert_eq!(left, right);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn stretching_to_its_own_size_changes_nothing(
-            width in 1..40_usize,
-            height in 1..40_usize,
-            seed: u32,
-            cubic: bool,
-        ) {
-            let mode = if cubic { "cubic" } else { "linear" }.to_owned();
-            let (source, target) = ([width, height], [width, height]);
-            let case = Case { mode, source, target, seed, stored_at: None, digest: None };
-            prop_assert_eq!(resized(&case), Noise(seed).image(width, height).pixels);
-        }
-
-        #[test]
-        fn a_placement_maps_corners_there_and_back(
-            width in 1..5000_usize,
-            height in 1..5000_usize,
-            letterbox: bool,
-        ) {
-            let fit = if letterbox { Fit::Letterbox { pad: 0 } } else { Fit::Stretch };
-            let placement = fit.place(size([width, height]), size([640, 480]));
-            let corners = [0.0, 0.0, width as f32, height as f32];
-            let back = placement.to_image(placement.to_input(corners));
-            for (there, back) in corners.into_iter().zip(back) {
-                // Half an input pixel's precision would be the scale's inverse; this is far finer.
-                prop_assert!((there - back).abs() <= 1e-3 * width.max(height) as f32, "{back}");
-            }
-        }
-    }
+fn yolov8(classes: usize, anchors: usize) -> ModelIo {
+    io(vec![image("images", 64, 64)], vec![floats("o", &[Any(N), Is(4 + classes), Is(anchors)])])
 }
 
-mod decoding {
-    use super::*;
+fn picodet_raw(height: usize, width: usize, classes: usize) -> ModelIo {
+    let cells = [8, 16, 32, 64].map(|s: usize| width.div_ceil(s) * height.div_ceil(s));
+    let level = |each: usize| cells.map(|n| floats("o", &[Any(N), Is(n), Is(each)]));
+    io(vec![image("image", height, width)], [level(classes), level(32)].concat())
+}
 
-    const FILES: [&str; 16] = [
-        "baseline.jpg",
-        "full.jpg",
-        "restarts.jpg",
-        "progressive.jpg",
-        "grey.jpg",
-        "upside_down.jpg",
-        "sideways.jpg",
-        "cmyk.jpg",
-        "rgb.png",
-        "rgba.png",
-        "grey.png",
-        "grey_alpha.png",
-        "bilevel.png",
-        "palette.png",
-        "sideways.png",
-        "deep.png",
+fn boxes_and_scores(anchors: usize, classes: usize) -> Vec<TensorInfo> {
+    vec![
+        floats("boxes", &[Any(N), Is(anchors), Is(4)]),
+        floats("scores", &[Any(N), Is(classes), Is(anchors)]),
+    ]
+}
+
+fn queries(logits: &str, boxes: &str, classes: usize) -> Vec<TensorInfo> {
+    let queries = Any("queries");
+    vec![
+        floats(logits, &[Any(N), queries, Is(classes)]),
+        floats(boxes, &[Any(N), queries, Any("four")]),
+    ]
+}
+
+/// A model of every variant, small.
+fn variants() -> Vec<(&'static str, &'static str, ModelIo)> {
+    [detectors_with_anchors(), transformers()].concat()
+}
+
+fn detectors_with_anchors() -> Vec<(&'static str, &'static str, ModelIo)> {
+    let alone = || vec![image("image", 64, 96)];
+    let scaled = || vec![image("image", 64, 96), scale_factor()];
+    let concatenated = vec![floats("o", &[Any(N), Is(126), Is(7)])];
+    let raw = vec![
+        floats("scores", &[Any(N), Is(126), Is(3)]),
+        floats("distributions", &[Any(N), Is(126), Is(68)]),
     ];
-
-    fn file(name: &str) -> Vec<u8> {
-        fs::read(golden("files").join(name)).unwrap()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
-        let mut image = Image::default();
-        Decoder::new().decode(bytes, &mut image).map(|()| image)
-    }
-
-    #[test]
-    fn files_of_every_kind_decode_as_opencv_decodes_them() {
-        let (mut decoder, mut image) = (Decoder::new(), Image::default());
-        for name in FILES {
-            decoder.decode(&file(name), &mut image).unwrap();
-            let expected = decode(&file(&format!("{name}.expected.png"))).unwrap();
-            assert_eq!(image.size(), expected.size(), "{name}");
-            let differences =
-                image.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b));
-            let tolerance = if name.ends_with(".jpg") { 4 } else { 0 };
-            let worst = differences.max().unwrap();
-            assert!(worst <= tolerance, "{name} differs by {worst} levels");
-        }
-    }
-
-    #[test]
-    fn a_file_cut_anywhere_is_an_error() {
-        for name in FILES {
-            let whole = file(name);
-            // A PNG is whole once its pixels are; what follows is a checksum and the end chunk.
-            let needed = if name.ends_with(".png") { whole.len() - 20 } else { whole.len() };
-            for length in 0..needed {
-                assert!(decode(&whole[..length]).is_err(), "{name} cut to {length} bytes");
-            }
-        }
-    }
-
-    #[test]
-    fn a_failed_decode_leaves_no_pixels() {
-        let mut image = decode(&file("rgb.png")).unwrap();
-        assert!(Decoder::new().decode(b"no image", &mut image).is_err());
-        assert_eq!(image, Image::default());
-    }
-
-    #[test]
-    fn an_unknown_format_is_answered_with_the_known_ones() {
-        let error = decode(b"GIF89a").unwrap_err().to_string();
-        assert!(error.contains("47 49 46 38 39 61") && error.contains("JPEG and PNG"), "{error}");
-    }
-
-    #[test]
-    fn a_header_that_claims_too_much_is_refused_before_allocating() {
-        let mut jpeg = file("baseline.jpg");
-        let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
-        jpeg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
-        assert!(matches!(decode(&jpeg), Err(DecodeError::TooLarge(_))));
-        let mut header = Vec::new();
-        drop(png::Encoder::new(&mut header, 60_000, 60_000).write_header().unwrap());
-        // The end chunk makes room for one of pixels.
-        header.truncate(header.len() - 12);
-        header.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
-        assert!(matches!(decode(&header), Err(DecodeError::TooLarge(_))));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
-        #[test]
-        fn a_mutated_file_never_panics(
-            name in prop::sample::select(&FILES[..]),
-            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-            cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
-        ) {
-            let mut bytes = file(name);
-            for (at, byte) in changes {
-                let at = at.index(bytes.len());
-                bytes[at] = byte;
-            }
-            if let Some(cut) = cut {
-                bytes.truncate(cut.index(bytes.len()));
-            }
-            if let Ok(image) = decode(&bytes) {
-                prop_assert_eq!(image.pixels.len(), 3 * image.size().pixels());
-            }
-        }
-    }
+    let cells = vec![floats("output", &[Any(N), Any("a"), Is(35)])];
+    vec![
+        ("yolov8", "without NMS", yolov8(3, 84)),
+        ("ppyoloe", "NMS in the graph", io(scaled(), rows())),
+        ("ppyoloe", "without NMS", io(scaled(), boxes_and_scores(126, 3))),
+        ("ppyoloe", "without post-processing", io(alone(), concatenated)),
+        ("ppyoloe", "raw head", io(alone(), raw)),
+        ("picodet", "NMS in the graph", io(scaled(), rows())),
+        ("picodet", "without NMS", io(alone(), boxes_and_scores(128, 3))),
+        ("picodet", "raw head", picodet_raw(64, 96, 3)),
+        ("picodet", "layout model", picodet_raw(800, 608, 10)),
+        ("nanodet", "NanoDet-Plus", io(vec![image("data", 64, 64)], cells)),
+    ]
 }
 
-#[derive(Deserialize)]
-struct DetectionCase {
-    seed: u32,
-    classes: usize,
-    anchors: Option<usize>,
-    input: Option<[usize; 2]>,
-    image: [usize; 2],
-    detections: Vec<Detection>,
+fn transformers() -> Vec<(&'static str, &'static str, ModelIo)> {
+    let alone = |name: &str| vec![image(name, 64, 64)];
+    let sizes = info("orig_target_sizes", DType::I64, &[Any(N), Is(2)]);
+    let post = vec![
+        info("labels", DType::I64, &[Any(N), Is(9)]),
+        floats("boxes", &[Any(N), Is(9), Is(4)]),
+        floats("scores", &[Any(N), Is(9)]),
+    ];
+    let paddle = vec![floats("im_shape", &[Any(N), Is(2)]), image("image", 64, 64), scale_factor()];
+    let rows_of = |columns: usize| vec![floats("o", &[Any(N), Is(9), Is(columns)])];
+    let mut rfdetr = queries("labels", "dets", 91);
+    rfdetr.reverse();
+    let raw = queries("pred_logits", "pred_boxes", 3);
+    let hugging_face = queries("logits", "pred_boxes", 3);
+    let with_sizes = vec![image("images", 64, 64), sizes];
+    vec![
+        ("rtdetr", "lyuwenyu, without post-processing", io(alone("images"), raw)),
+        ("rtdetr", "lyuwenyu, with post-processing", io(with_sizes, post)),
+        ("rtdetr", "Hugging Face", io(alone("pixel_values"), hugging_face)),
+        ("rtdetr", "Ultralytics", io(alone("images"), rows_of(6))),
+        ("rtdetr", "Ultralytics", io(alone("images"), rows_of(7))),
+        ("rtdetr", "PaddleDetection", io(paddle, rows())),
+        ("rfdetr", "RF-DETR", io(vec![image("input", 56, 56)], rfdetr)),
+    ]
 }
 
-fn assert_same(found: &[Detection], expected: &[Detection]) {
-    assert_eq!(found.len(), expected.len());
-    for (a, b) in found.iter().zip(expected) {
-        assert_eq!((a.class, a.score), (b.class, b.score));
-        for (a, b) in a.bounds.iter().zip(b.bounds) {
-            assert!((a - b).abs() < 5e-3, "{a} is not {b}");
-        }
-    }
-}
-
-fn detect(adapter: &mut dyn Adapter, outputs: &Vec<Tensor>, sizes: &[Size]) -> Vec<Vec<Detection>> {
-    let mut detections = Vec::new();
-    adapter.postprocess(outputs, sizes, &mut detections).unwrap();
-    detections
+fn adapt_with(
+    name: &str,
+    io: &ModelIo,
+    batch: usize,
+    options: &FamilyOptions,
+) -> Result<Box<dyn Adapter>, String> {
+    let family = family::named(name).unwrap();
+    family.adapt(io, batch, options).map_err(|misfit| misfit.to_string())
 }
 
 fn adapt(name: &str, io: &ModelIo, batch: usize) -> Result<Box<dyn Adapter>, String> {
-    let family = family::named(name).unwrap();
-    family.adapt(io, batch, &FamilyOptions::default()).map_err(|error| error.to_string())
+    adapt_with(name, io, batch, &FamilyOptions::default())
 }
 
-fn yolov8_io(batch: usize, classes: usize, anchors: usize) -> ModelIo {
-    ModelIo {
-        inputs: vec![fixed("images", &[batch, 3, 640, 640])],
-        outputs: vec![fixed("output0", &[batch, 4 + classes, anchors])],
-    }
+fn refused(name: &str, io: &ModelIo, batch: usize) -> String {
+    adapt(name, io, batch).err().unwrap()
 }
 
-fn picodet_io(batch: usize, classes: usize, input: Size) -> ModelIo {
-    let cells = STRIDES.map(|s| input.width.div_ceil(s) * input.height.div_ceil(s));
-    let outputs = |each: usize| cells.map(|n| fixed("out", &[batch, n, each]));
-    ModelIo {
-        inputs: vec![fixed("image", &[batch, 3, input.height, input.width])],
-        outputs: [outputs(classes), outputs(32)].concat(),
-    }
+fn asking(postprocess: Postprocess) -> FamilyOptions {
+    FamilyOptions { postprocess, normalize: None }
 }
 
-/// Tensors of the declared shapes from a source of values.
-fn outputs(io: &ModelIo, mut values: impl FnMut(usize) -> Vec<f32>) -> Vec<Tensor> {
-    let shape = |info: &TensorInfo| (0..3).map(|axis| info.fixed(axis).unwrap()).collect();
-    let make = |info: &TensorInfo| {
-        let dims: Vec<usize> = shape(info);
-        tensor(&dims, values(dims.iter().product()))
-    };
-    io.outputs.iter().map(make).collect()
-}
-
-mod yolov8 {
+mod recognising {
     use super::*;
 
-    fn output(seed: u32, classes: usize, anchors: usize) -> Vec<f32> {
-        let mut values = Noise(seed).units((4 + classes) * anchors);
-        let (boxes, scores) = values.split_at_mut(4 * anchors);
-        let (centres, sizes) = boxes.split_at_mut(2 * anchors);
-        centres.iter_mut().for_each(|v| *v = (*v * 8.0).floor() * 80.0 + 40.0);
-        sizes.iter_mut().for_each(|v| *v = 40.0 + (*v * 8.0).floor() * 8.0);
-        scores.iter_mut().for_each(|v| *v = (*v * *v * *v * 64.0).floor() / 64.0);
-        values
+    #[test]
+    fn every_variant_is_known_by_its_inputs_and_outputs() {
+        for (family, variant, io) in variants() {
+            let adapter = adapt(family, &io, 1).unwrap();
+            assert_eq!(adapter.variant(), variant, "{family}");
+            assert_eq!(adapter.inputs().len(), io.inputs.len());
+        }
     }
 
+    /// What inputs and outputs cannot tell apart, until the model has run or for good.
+    const ALIKE: [(&str, &str, &str); 9] = [
+        ("ppyoloe", "NMS in the graph", "picodet"),
+        ("picodet", "NMS in the graph", "ppyoloe"),
+        ("rtdetr", "lyuwenyu, without post-processing", "rfdetr"),
+        ("rtdetr", "Hugging Face", "rfdetr"),
+        ("rfdetr", "RF-DETR", "rtdetr"),
+        // These are small here; real ones have more anchors than RT-DETR queries.
+        ("yolov8", "without NMS", "rtdetr"),
+        ("ppyoloe", "without post-processing", "rtdetr"),
+        ("nanodet", "NanoDet-Plus", "rtdetr"),
+        ("nanodet", "NanoDet-Plus", "yolov8"),
+    ];
+
     #[test]
-    fn detections_equal_the_reference() {
-        for case in read::<DetectionCase>("yolov8.json") {
-            let anchors = case.anchors.unwrap();
-            let mut adapter = adapt("yolov8", &yolov8_io(1, case.classes, anchors), 1).unwrap();
-            let values = output(case.seed, case.classes, anchors);
-            let outputs = vec![tensor(&[1, 4 + case.classes, anchors], values)];
-            let found = detect(adapter.as_mut(), &outputs, &[size(case.image)]);
-            assert_same(&found[0], &case.detections);
+    fn a_model_of_another_family_is_refused_with_what_was_expected_and_found() {
+        for (own, variant, io) in variants() {
+            for other in family::all() {
+                let fits = other.name() == own || ALIKE.contains(&(own, variant, other.name()));
+                match adapt(other.name(), &io, 1) {
+                    Ok(_) => assert!(fits, "{own}, {variant}, was taken for {}", other.name()),
+                    Err(error) => {
+                        assert!(!fits, "{error}");
+                        let full = error.contains("; expected ") && error.contains("; found ");
+                        assert!(full, "{error}");
+                    }
+                }
+            }
         }
     }
 
     #[test]
-    fn images_of_a_batch_do_not_mix() {
-        let mut adapter = adapt("yolov8", &yolov8_io(2, 3, 500), 2).unwrap();
-        let (first, second) = (output(1, 3, 500), output(2, 3, 500));
-        let sizes = [size([300, 200]), size([640, 640])];
-        let both = vec![tensor(&[2, 7, 500], [first.clone(), second.clone()].concat())];
-        let together = detect(adapter.as_mut(), &both, &sizes);
-        let mut alone = adapt("yolov8", &yolov8_io(1, 3, 500), 1).unwrap();
-        for ((values, &size), found) in [first, second].into_iter().zip(&sizes).zip(together) {
-            let one = vec![tensor(&[1, 7, 500], values)];
-            assert_eq!(detect(alone.as_mut(), &one, &[size]), [found]);
+    fn outputs_of_a_transformer_without_names_or_lengths_are_ambiguous() {
+        let any = || floats("x", &[Any(N), Any("a"), Any("b")]);
+        let io = io(vec![image("images", 64, 64)], vec![any(), any()]);
+        for family in ["rtdetr", "rfdetr"] {
+            assert!(refused(family, &io, 1).contains("those of no variant"));
         }
     }
 
     #[test]
-    fn inputs_hold_the_letterboxed_image_in_rgb() {
-        let mut adapter = adapt("yolov8", &yolov8_io(1, 3, 500), 1).unwrap();
-        let mut inputs = adapter.inputs();
-        let pixels = [255, 0, 51].repeat(64 * 32);
-        adapter.preprocess(&[Image { width: 64, height: 32, pixels }], &mut inputs);
-        let values = inputs[0].floats_mut().unwrap();
-        let at = |plane: usize, y: usize| values[plane * 640 * 640 + y * 640 + 320];
-        assert_eq!([at(0, 320), at(1, 320), at(2, 320)], [1.0, 0.0, 0.2]);
-        assert_eq!([at(0, 100), at(2, 639)], [114.0 / 255.0; 2]);
+    fn an_input_that_nobody_knows_is_named() {
+        let (_, _, mut io) = variants().remove(11);
+        io.inputs[1].name = "mystery".to_owned();
+        let error = refused("rtdetr", &io, 1);
+        assert!(
+            error.contains("input `mystery` is none of: the image, orig_target_sizes"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn a_dynamic_model_takes_any_batch_at_640() {
-        let dynamic = |name: &str| Dim::Dynamic(name.into());
-        let info = |name: &str, dims: Vec<Dim>| TensorInfo {
-            name: name.into(),
-            dtype: DType::F32,
-            dims: Some(dims),
-        };
-        let image = vec![dynamic("n"), Dim::Fixed(3), dynamic("h"), dynamic("w")];
-        let io = ModelIo {
-            inputs: vec![info("images", image)],
-            outputs: vec![info("output0", vec![dynamic("n"), dynamic(""), dynamic("a")])],
-        };
-        let mut adapter = adapt("yolov8", &io, 3).unwrap();
-        assert_eq!(adapter.inputs()[0].shape.dims(), [3, 3, 640, 640]);
-        assert_eq!(adapter.class_names(), None);
-        let outputs = vec![tensor(&[1, 84, 100], output(1, 80, 100))];
-        detect(adapter.as_mut(), &outputs, &[size([10, 10])]);
-        assert_eq!(adapter.class_names().unwrap()[79], "toothbrush");
+    fn a_lone_extra_input_of_paddledetection_may_have_any_name() {
+        let (_, _, mut io) = variants().remove(1);
+        io.inputs[1].name = "x2paddle_0".to_owned();
+        assert!(adapt("ppyoloe", &io, 1).is_ok());
+        io.inputs[1].dtype = DType::I64;
+        assert!(refused("ppyoloe", &io, 1).contains("is not batch × 2 of float32"));
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_reason() {
-        let refused = |io: ModelIo, batch| adapt("yolov8", &io, batch).err().unwrap();
-        assert!(refused(yolov8_io(1, 500, 80), 1).contains("look transposed"));
-        assert!(refused(yolov8_io(1, 0, 80), 1).contains("none for classes"));
-        assert!(refused(yolov8_io(1, 3, 80), 2).contains("fixed at 1, not 2"));
-        assert!(refused(ModelIo::default(), 1).contains("0 inputs, not one"));
-        let size = Size { width: 64, height: 64 };
-        assert!(refused(picodet_io(1, 3, size), 1).contains("8 outputs, not one"));
+        let says = |name: &str, io: &ModelIo, batch: usize, words: &str| {
+            let error = refused(name, io, batch);
+            assert!(error.contains(words), "{error}");
+        };
+        says("yolov8", &yolov8(500, 80), 1, "look transposed");
+        says("yolov8", &yolov8(0, 80), 1, "none for classes");
+        says("yolov8", &ModelIo::default(), 1, "no input takes images");
+        let two = io(vec![image("i", 64, 64)], boxes_and_scores(84, 3));
+        says("yolov8", &two, 1, "it has 2 outputs, not one");
+        let yolo = io(vec![image("i", 640, 640)], yolov8(80, 8400).outputs);
+        says("rtdetr", &yolo, 1, "those of no variant");
+        let end_to_end = floats("o", &[Any(N), Is(300), Is(6)]);
+        says("yolov8", &io(vec![image("i", 64, 64)], vec![end_to_end]), 1, "export with nms=False");
+        let mut fixed = yolov8(3, 84);
+        fixed.inputs[0].dims.as_mut().unwrap()[0] = Dim::Fixed(1);
+        says("yolov8", &fixed, 2, "the batch of input `images` is fixed at 1, not 2");
+        says("yolov8", &yolov8(3, 84), 0, "a batch of no images");
+        let mut half = yolov8(3, 84);
+        half.inputs[0].dtype = DType::F16;
+        says("yolov8", &half, 1, "input `images` is not float32");
+        let mut swapped = picodet_raw(320, 320, 80);
+        swapped.outputs.swap(0, 1);
+        says("picodet", &swapped, 1, "is not float32 batch × 1600 × 80");
+        let mut open = picodet_raw(320, 320, 80);
+        open.inputs[0].dims.as_mut().unwrap()[2] = Dim::Dynamic("h".into());
+        says("picodet", &open, 1, "height or width is not fixed");
+        let cells = floats("output", &[Any(N), Is(2100), Is(112)]);
+        says("nanodet", &io(vec![image("data", 320, 320)], vec![cells]), 1, "batch × 2125 × ?");
+        let masks = floats("masks", &[Any(N), Is(300), Is(96), Is(96)]);
+        let mut segmentation = queries("labels", "dets", 91);
+        segmentation.push(masks);
+        says("rfdetr", &io(vec![image("input", 56, 56)], segmentation), 1, "those of no variant");
+        let bare = io(vec![image("image", 64, 96)], boxes_and_scores(126, 3));
+        says("ppyoloe", &bare, 1, "without an input scale_factor");
+    }
+
+    #[test]
+    fn nms_in_the_graph_takes_one_image_where_it_drops_the_others() {
+        for (family, variant, io) in variants() {
+            let two = adapt(family, &io, 2);
+            if variant == "NMS in the graph" {
+                let error = two.err().unwrap();
+                assert!(error.contains("returns the detections of one image"), "{error}");
+                assert!(error.contains("use batch = [1]"), "{error}");
+            } else {
+                assert!(two.is_ok(), "{family} {variant}");
+            }
+        }
+    }
+
+    #[test]
+    fn class_names_are_those_of_the_data_set() {
+        let name = |io: &ModelIo, family: &str, class: usize| {
+            adapt(family, io, 1).unwrap().class_names().map(|names| names[class])
+        };
+        assert_eq!(name(&yolov8(80, 8400), "yolov8", 79), Some("toothbrush"));
+        assert_eq!(name(&yolov8(3, 84), "yolov8", 0), None);
+        assert_eq!(name(&picodet_raw(800, 608, 10), "picodet", 9), Some("equation"));
+        assert_eq!(name(&picodet_raw(320, 320, 10), "picodet", 9), None);
+        let (family, _, rfdetr) = variants().pop().unwrap();
+        assert_eq!(name(&rfdetr, family, 90), Some("toothbrush"));
+    }
+
+    #[test]
+    fn a_dynamic_model_takes_any_batch_at_640_and_learns_its_classes_from_its_outputs() {
+        let size = [Any(N), Is(3), Any("h"), Any("w")];
+        let output = floats("output0", &[Any(N), Any(""), Any("a")]);
+        let io = io(vec![floats("images", &size)], vec![output]);
+        let mut adapter = adapt("yolov8", &io, 3).unwrap();
+        assert_eq!(adapter.inputs()[0].shape.dims(), [3, 3, 640, 640]);
+        assert_eq!((adapter.classes(), adapter.class_names()), (None, None));
+        let outputs = vec![Tensor::zeros("", Shape::new(&[1, 84, 100]).unwrap())];
+        adapter.postprocess(&outputs, &[Size { width: 9, height: 9 }], &mut Vec::new()).unwrap();
+        assert_eq!(adapter.classes(), Some(80));
+    }
+}
+
+mod options {
+    use super::*;
+
+    /// Detections in the outputs of a YOLOv8: pairs of overlapping boxes, of two classes.
+    fn found(postprocess: Postprocess) -> Vec<Detection> {
+        let mut values = vec![0.0_f32; 7 * 84];
+        for anchor in 0..40 {
+            let at = |row: usize| row * 84 + anchor;
+            values[at(0)] = 20.0 * (anchor / 4) as f32;
+            values[at(1)] = 10.0 + (anchor % 2) as f32;
+            (values[at(2)], values[at(3)]) = (10.0, 10.0);
+            values[at(4 + anchor % 4 / 2)] = 0.9 - 0.01 * anchor as f32;
+            values[at(6)] = 0.3;
+        }
+        let outputs = vec![tensor(&[1, 7, 84], Data::F32(values))];
+        let options = asking(postprocess);
+        let mut adapter = adapt_with("yolov8", &yolov8(3, 84), 1, &options).unwrap();
+        detect(adapter.as_mut(), &outputs, 1).remove(0)
     }
 
     #[test]
     fn options_replace_defaults() {
-        let io = yolov8_io(1, 3, 500);
-        let outputs = vec![tensor(&[1, 7, 500], output(7, 3, 500))];
-        let count = |options| {
-            let mut adapter = family::named("yolov8").unwrap().adapt(&io, 1, &options).unwrap();
-            detect(adapter.as_mut(), &outputs, &[size([640, 640])])[0].len()
+        let count = |postprocess: Postprocess| found(postprocess).len();
+        let all = Postprocess::default();
+        assert_eq!(count(all.clone()), 20);
+        assert_eq!(count(Postprocess { max_detections: Some(7), ..all.clone() }), 7);
+        assert_eq!(count(Postprocess { confidence: Some(1.0), ..all.clone() }), 0);
+        assert_eq!(count(Postprocess { iou: Some(1.0), ..all.clone() }), 40);
+        assert_eq!(count(Postprocess { top_k: Some(8), ..all.clone() }), 4);
+        assert_eq!(count(Postprocess { class_agnostic: Some(true), ..all.clone() }), 10);
+        // Every second box is kept a second time for its class with 0.3.
+        assert_eq!(count(Postprocess { multi_label: Some(true), ..all.clone() }), 20 + 10);
+        let evaluation = Some(Thresholds::Evaluation);
+        assert_eq!(count(Postprocess { thresholds: evaluation, ..all.clone() }), 20 + 10);
+        let single = Postprocess { thresholds: evaluation, multi_label: Some(false), ..all };
+        assert_eq!(count(single), 20);
+    }
+
+    #[test]
+    fn an_option_without_effect_is_refused_by_name() {
+        let with = |key: &str| {
+            let flag = Some(true);
+            match key {
+                "iou" => Postprocess { iou: Some(0.5), ..Postprocess::default() },
+                "top_k" => Postprocess { top_k: Some(9), ..Postprocess::default() },
+                "class_agnostic" => Postprocess { class_agnostic: flag, ..Postprocess::default() },
+                _ => Postprocess { multi_label: flag, ..Postprocess::default() },
+            }
         };
-        let defaults = FamilyOptions::default();
-        assert_eq!(count(FamilyOptions { max_detections: Some(7), ..defaults }), 7);
-        assert_eq!(count(FamilyOptions { confidence: Some(1.0), ..defaults }), 0);
-        assert!(count(FamilyOptions { iou: Some(0.1), ..defaults }) < count(defaults));
+        for (family, variant, io) in variants() {
+            let nms = ["iou", "class_agnostic", "multi_label"];
+            let transformer = ["rtdetr", "rfdetr"].contains(&family);
+            let in_graph = variant == "NMS in the graph";
+            for key in nms {
+                let taken = adapt_with(family, &io, 1, &asking(with(key)));
+                assert_eq!(taken.is_ok(), !transformer && !in_graph, "{family} {variant} {key}");
+                if let Err(error) = taken {
+                    let start = format!("`postprocess.{key}` has no effect on family `{family}`");
+                    assert!(error.starts_with(&start), "{error}");
+                    assert!(error.contains("[model.postprocess]"), "{error}");
+                }
+            }
+            let normalize = Some(Normalization::Unit);
+            let options = FamilyOptions { normalize, ..FamilyOptions::default() };
+            let taken = adapt_with(family, &io, 1, &options).is_ok();
+            assert_eq!(taken, family == "ppyoloe", "{family} {variant}");
+        }
+    }
+
+    #[test]
+    fn a_pp_yoloe_plus_takes_levels_scaled_to_1() {
+        let (family, _, io) = variants().remove(2);
+        let first = |normalize: Option<Normalization>| {
+            let options = FamilyOptions { normalize, ..FamilyOptions::default() };
+            let mut adapter = adapt_with(family, &io, 1, &options).unwrap();
+            let mut inputs = adapter.inputs();
+            let white = Image { width: 1, height: 1, pixels: vec![255; 3] };
+            adapter.preprocess(&[white], &mut inputs);
+            inputs[0].floats_mut().unwrap()[0]
+        };
+        assert_eq!(first(Some(Normalization::Unit)), 1.0);
+        assert!((first(None) - (1.0 - 0.485) / 0.229).abs() < 1e-6);
     }
 }
 
-mod picodet {
-    use super::*;
+fn tensor(dims: &[usize], data: Data) -> Tensor {
+    Tensor { name: String::new(), shape: Shape::new(dims).unwrap(), data }
+}
 
-    fn golden_outputs(case: &DetectionCase) -> (ModelIo, Vec<Tensor>) {
-        let io = picodet_io(1, case.classes, size(case.input.unwrap()));
-        let mut noise = Noise(case.seed);
-        let (mut scores, mut distributions) = (Vec::new(), Vec::new());
-        for info in &io.outputs[..4] {
-            let cells = info.fixed(1).unwrap();
-            let mut raw = noise.units(cells * case.classes);
-            for score in &mut raw {
-                (0..5).for_each(|_| *score *= *score);
-                *score = (*score * 256.0).floor() / 256.0;
-            }
-            scores.push(tensor(&[1, cells, case.classes], raw));
-            let logits = noise.units(cells * 32).iter().map(|v| v * 6.0).collect();
-            distributions.push(tensor(&[1, cells, 32], logits));
-        }
-        (io, [scores, distributions].concat())
-    }
+fn detect(adapter: &mut dyn Adapter, outputs: &Vec<Tensor>, images: usize) -> Vec<Vec<Detection>> {
+    let sizes: Vec<Size> = (0..images).map(size_of).collect();
+    let mut detections = Vec::new();
+    adapter.postprocess(outputs, &sizes, &mut detections).unwrap();
+    detections
+}
 
-    #[test]
-    fn detections_equal_the_reference() {
-        for case in read::<DetectionCase>("picodet.json") {
-            let (io, outputs) = golden_outputs(&case);
-            let mut adapter = adapt("picodet", &io, 1).unwrap();
-            let found = detect(adapter.as_mut(), &outputs, &[size(case.image)]);
-            assert_same(&found[0], &case.detections);
-        }
-    }
+fn size_of(image: usize) -> Size {
+    Size { width: 100 + 31 * image, height: 80 + 7 * image }
+}
 
-    #[test]
-    fn the_layout_model_is_known_by_its_input_and_takes_bgr() {
-        let planes = |input: Size| {
-            let mut adapter = adapt("picodet", &picodet_io(1, 10, input), 1).unwrap();
-            let mut inputs = adapter.inputs();
-            let image = Image { width: 1, height: 1, pixels: vec![255, 0, 0] };
-            adapter.preprocess(&[image], &mut inputs);
-            let values = inputs[0].floats_mut().unwrap();
-            let first = [values[0], values[2 * input.pixels()]];
-            (first.map(|v| (v * 1e4).round() / 1e4), adapter.class_names().map(|names| names[9]))
+/// Lengths of an output for a batch: what the model leaves open is the batch, 9 queries, or rows.
+fn lengths(info: &TensorInfo, batch: usize) -> Vec<usize> {
+    let open = |name: &str| match name {
+        N | "images" => batch,
+        "four" => 4,
+        "detections" => 5 * batch,
+        "a" => 85,
+        _ => 9,
+    };
+    let length = |dim: &Dim| match dim {
+        Dim::Fixed(length) => *length,
+        Dim::Dynamic(name) => open(name),
+    };
+    info.dims.as_ref().unwrap().iter().map(length).collect()
+}
+
+/// Outputs of one image, from a source of floats; counts say that there are five rows.
+fn outputs_of(io: &ModelIo, mut value: impl FnMut() -> f32) -> Vec<Tensor> {
+    let make = |info: &TensorInfo| {
+        let dims = lengths(info, 1);
+        let count = dims.iter().product();
+        let mut values = (0..count).map(|_| value());
+        let data = match info.dtype {
+            DType::I32 => Data::I32(vec![5; count]),
+            DType::I64 => Data::I64(values.by_ref().map(|v| (v * 3.0) as i64).collect()),
+            _ => Data::F32(values.by_ref().collect()),
         };
-        let low = (-0.485_f32 / 0.229 * 1e4).round() / 1e4;
-        let high = ((1.0_f32 - 0.406) / 0.225 * 1e4).round() / 1e4;
-        assert_eq!(planes(size([608, 800])), ([low, high], Some("equation")));
-        let (high, low) = (2.2489, -1.8044);
-        assert_eq!(planes(size([320, 320])), ([high, low], None));
-    }
+        drop(values);
+        tensor(&dims, data)
+    };
+    io.outputs.iter().map(make).collect()
+}
 
-    #[test]
-    fn what_does_not_fit_is_refused_with_the_reason() {
-        let size = Size { width: 320, height: 320 };
-        let mut io = picodet_io(1, 80, size);
-        io.outputs.swap(0, 1);
-        let error = adapt("picodet", &io, 1).err().unwrap();
-        assert!(error.contains("is not float32 batch × 1600 × 80"), "{error}");
-        let mut io = picodet_io(1, 80, size);
-        io.inputs[0].dims.as_mut().unwrap()[2] = Dim::Dynamic("h".into());
-        assert!(adapt("picodet", &io, 1).err().unwrap().contains("not fixed"));
-    }
+/// Outputs of several images, one after the other.
+fn stacked(io: &ModelIo, images: &[Vec<Tensor>]) -> Vec<Tensor> {
+    let stack = |(index, info): (usize, &TensorInfo)| {
+        let mut parts = images.iter().map(|image| image[index].data.clone());
+        let first = parts.next().unwrap();
+        let data = parts.fold(first, |all, part| match (all, part) {
+            (Data::F32(a), Data::F32(b)) => Data::F32([a, b].concat()),
+            (Data::I32(a), Data::I32(b)) => Data::I32([a, b].concat()),
+            (Data::I64(a), Data::I64(b)) => Data::I64([a, b].concat()),
+            _ => unreachable!("outputs of one model have one type"),
+        });
+        tensor(&lengths(info, images.len()), data)
+    };
+    io.outputs.iter().enumerate().map(stack).collect()
 }
 
 /// Any float, the awkward ones often.
@@ -502,47 +466,82 @@ fn awkward() -> impl Strategy<Value = f32> {
     ]
 }
 
+fn any_variant() -> impl Strategy<Value = (&'static str, &'static str, ModelIo)> {
+    prop::sample::select(variants())
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn where_in_a_batch_an_image_is_does_not_matter(
+        (family, variant, io) in any_variant(),
+        units in prop::collection::vec(0..64_u8, 1511),
+        first in 0..2_usize,
+    ) {
+        prop_assume!(variant != "NMS in the graph");
+        let mut cycle = units.iter().cycle();
+        let mut unit = || f32::from(*cycle.next().unwrap()) / 64.0;
+        let mut images = [(); 2].map(|()| outputs_of(&io, &mut unit));
+        if io.outputs[0].name == "o" && variant == "Ultralytics" {
+            whole_classes(&mut images);
+        }
+        let together = stacked(&io, &images);
+        let both = detect(adapt(family, &io, 2).unwrap().as_mut(), &together, 2);
+        let sizes = [size_of(first)];
+        let mut alone = Vec::new();
+        let mut adapter = adapt(family, &io, 1).unwrap();
+        adapter.postprocess(&images[first], &sizes, &mut alone).unwrap();
+        prop_assert_eq!(&alone[0], &both[first]);
+    }
+
     #[test]
     fn outputs_of_any_values_never_panic(
+        (family, _, io) in any_variant(),
         values in prop::collection::vec(awkward(), 997),
-        picodet: bool,
         image in (0..3000_usize, 0..3000_usize),
     ) {
-        let input = Size { width: 96, height: 64 };
-        let (name, io) = if picodet {
-            ("picodet", picodet_io(1, 3, input))
-        } else {
-            ("yolov8", yolov8_io(1, 3, 150))
-        };
-        let mut adapter = adapt(name, &io, 1).unwrap();
+        let mut adapter = adapt(family, &io, 1).unwrap();
         let mut cycle = values.iter().copied().cycle();
-        let outputs = outputs(&io, |count| cycle.by_ref().take(count).collect());
+        let outputs = outputs_of(&io, || cycle.next().unwrap());
         let size = Size { width: image.0, height: image.1 };
-        for detection in &detect(adapter.as_mut(), &outputs, &[size])[0] {
-            prop_assert!(detection.score.is_finite());
-            prop_assert!(detection.bounds.iter().all(|edge| edge.is_finite()));
+        let mut detections = Vec::new();
+        if adapter.postprocess(&outputs, &[size], &mut detections).is_ok() {
+            for detection in &detections[0] {
+                prop_assert!(detection.score.is_finite());
+                prop_assert!(detection.bounds.iter().all(|edge| edge.is_finite()));
+            }
         }
     }
 
     #[test]
     fn outputs_of_any_shape_never_panic(
-        shapes in prop::collection::vec(prop::collection::vec(0..40_usize, 0..5), 0..9),
-        picodet: bool,
+        (family, _, io) in any_variant(),
+        shapes in prop::collection::vec((prop::collection::vec(0..40_usize, 0..5), 0..3_u8), 0..9),
         images in 0..3_usize,
+        fill in -5..400_i32,
     ) {
-        let (name, io) = if picodet {
-            ("picodet", picodet_io(1, 3, Size { width: 64, height: 64 }))
-        } else {
-            ("yolov8", yolov8_io(1, 3, 50))
+        let Ok(mut adapter) = adapt(family, &io, images.max(1)) else { return Ok(()) };
+        let make = |(dims, kind): &(Vec<usize>, u8)| {
+            let count = dims.iter().product();
+            tensor(dims, match kind {
+                0 => Data::F32(vec![0.7; count]),
+                1 => Data::I32(vec![fill; count]),
+                _ => Data::I64(vec![i64::from(fill) << 30; count]),
+            })
         };
-        let mut adapter = adapt(name, &io, 1).unwrap();
-        let outputs: Vec<Tensor> = shapes
-            .iter()
-            .map(|dims| Tensor::zeros("", Shape::new(dims).unwrap()))
-            .collect();
+        let outputs: Vec<Tensor> = shapes.iter().map(make).collect();
         let sizes = vec![Size { width: 10, height: 10 }; images];
         // Whatever it answers, it answers.
         let _ = adapter.postprocess(&outputs, &sizes, &mut Vec::new());
+    }
+}
+
+/// The sixth column of six is a class number.
+fn whole_classes(images: &mut [Vec<Tensor>]) {
+    for tensor in images.iter_mut().flatten().filter(|tensor| tensor.shape.dims()[2] == 6) {
+        for row in tensor.floats_mut().unwrap().chunks_exact_mut(6) {
+            row[5] = (row[5] * 8.0).floor();
+        }
     }
 }

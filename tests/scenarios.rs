@@ -3,7 +3,7 @@
 
 mod common;
 use common::{FAST, Sandbox, root, scenario};
-use std::fs;
+use std::{collections::BTreeSet, fs, path::Path};
 
 /// A scenario in which `from` is replaced by `to` must be refused with all of `parts`.
 #[track_caller]
@@ -206,15 +206,105 @@ fn every_key_of_the_schema_is_documented() {
 }
 
 #[test]
-fn all_scenarios_of_the_repository_are_fine_or_say_what_to_fetch() {
+fn all_scenarios_of_the_repository_are_fine_or_say_how_to_get_their_model() {
     let sandbox = Sandbox::new();
+    let mut families = BTreeSet::new();
     for entry in fs::read_dir(root().join("scenarios")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
+        let text = fs::read_to_string(&path).unwrap();
         let ran = sandbox.run(&["list", path.to_str().unwrap()]);
         let needs_fetch = ran.err.contains("run `trtbench fetch models`");
-        assert!(ran.code == Some(0) || needs_fetch, "{ran:#?}");
+        let needs_export = ran.err.contains("docs/MODELS.md says how to export one");
+        assert!(ran.code == Some(0) || needs_fetch || needs_export, "{ran:#?}");
+        if needs_export {
+            assert!(text.contains("python scripts/export/"), "{} says not how", path.display());
+        }
+        if !needs_fetch {
+            let with_models = with_models_there(&path, &text);
+            sandbox.run(&with_models.iter().map(String::as_str).collect::<Vec<_>>()).succeeds();
+        }
+        let family =
+            |line: &str| Some(line.strip_prefix("family = ")?.trim_matches('"').to_owned());
+        families.extend(text.lines().filter_map(family));
     }
+    for family in trtbench::family::all() {
+        assert!(families.contains(family.name()), "no scenario for `{}`", family.name());
+    }
+}
+
+/// `list` of a scenario, with a model that is there in place of each that has to be exported.
+fn with_models_there(scenario: &Path, text: &str) -> Vec<String> {
+    let mut arguments = vec!["list".to_owned(), scenario.to_str().unwrap().to_owned()];
+    for (index, _) in text.split("[[model]]").skip(1).enumerate() {
+        let model = root().join("scenarios/models/shapes.onnx");
+        arguments.extend(["--set".to_owned(), format!("model.{index}.path={model:?}")]);
+    }
+    arguments
+}
+
+/// A scenario with `more` in its model's table.
+fn with_model_keys(sandbox: &Sandbox, more: &str) {
+    let text = scenario("rten", "batch = [1]", FAST);
+    sandbox.scenario("s.toml", &text.replace("family =", &format!("{more}\nfamily =")));
+}
+
+#[test]
+fn thresholds_out_of_range_are_refused_by_key_for_all_models_and_for_one() {
+    let sandbox = Sandbox::new();
+    let refused = |table: &str, key: &str, parts: &[&str]| {
+        let text = scenario("rten", "batch = [1]", FAST);
+        let text = if table == "model" {
+            text.replace("family =", &format!("postprocess = {{ {key} }}\nfamily ="))
+        } else {
+            format!("{text}\n[postprocess]\n{key}\n")
+        };
+        sandbox.scenario("s.toml", &text);
+        sandbox.run(&["check", "s.toml"]).fails(2, parts);
+    };
+    refused("", "confidence = 1.5", &["postprocess.confidence", "1.5 is out of range", "0 to 1"]);
+    refused("", "top_k = 0", &["postprocess.top_k", "out of range"]);
+    refused("", "thresholds = \"strict\"", &["postprocess.thresholds", "deployment", "evaluation"]);
+    refused("model", "iou = -1", &["s.toml:7", "model[0].postprocess.iou", "out of range"]);
+    refused("model", "max_detections = 0", &["model[0].postprocess.max_detections"]);
+}
+
+#[test]
+fn class_names_come_from_a_file_and_must_be_as_many_as_the_classes() {
+    let sandbox = Sandbox::new();
+    let names = |text: &str| fs::write(sandbox.path("names.txt"), text).unwrap();
+    with_model_keys(&sandbox, "classes = \"names.txt\"");
+    sandbox.run(&["check", "s.toml"]).fails(2, &["s.toml:7", "model[0].classes", "names.txt"]);
+    names("one\ntwo\n");
+    let parts =
+        ["model `shapes` has", "classes, the file of model.classes names 2", "one line per"];
+    sandbox.run(&["check", "s.toml"]).fails(2, &parts);
+    let own = sandbox_classes(&sandbox, "");
+    names(&own.iter().map(|name| format!("my {name}\n")).collect::<String>());
+    let mine = sandbox_classes(&sandbox, "classes = \"names.txt\"");
+    assert_eq!(mine, own.iter().map(|name| format!("my {name}")).collect::<Vec<_>>());
+}
+
+/// The class names that a run would know.
+fn sandbox_classes(sandbox: &Sandbox, keys: &str) -> Vec<String> {
+    with_model_keys(sandbox, keys);
+    let ran = sandbox.run(&["check", "s.toml", "--json"]);
+    let json = ran.succeeds().json();
+    assert_eq!(json["scenarios"][0]["models"][0]["variant"], "without NMS");
+    serde_json::from_value(json["scenarios"][0]["models"][0]["classes"].clone()).unwrap()
+}
+
+#[test]
+fn an_option_without_effect_and_a_foreign_model_are_refused_before_anything_is_measured() {
+    let sandbox = Sandbox::new();
+    with_model_keys(&sandbox, "normalize = \"unit\"");
+    let parts = ["model `shapes`", "`normalize` has no effect on family `yolov8`, without NMS"];
+    sandbox.run(&["check", "s.toml"]).fails(2, &parts);
+    let text = scenario("rten", "batch = [1]", FAST).replace("yolov8", "nanodet");
+    sandbox.scenario("s.toml", &text);
+    let parts = ["does not fit family `nanodet`", "expected one input", "found output0 float32"];
+    sandbox.run(&["run", "s.toml", "--out", "r"]).fails(2, &parts);
+    assert!(!sandbox.path("r").exists());
 }

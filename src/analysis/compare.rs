@@ -249,8 +249,8 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     if hashes(base) != hashes(new) {
         found.push("images: not the same files in the same order".to_owned());
     }
-    if b.postprocess != n.postprocess {
-        found.push(format!("postprocess: {:?} → {:?}", b.postprocess, n.postprocess));
+    if b.options != n.options {
+        found.push("[postprocess] or normalize: not the same".to_owned());
     }
     if b.measure != n.measure {
         found.push("[measure]: launches, times or targets are not the same".to_owned());

@@ -1,6 +1,7 @@
 //! `trtbench check`: everything that can be found wrong without measuring.
 
 use super::{End, common};
+use crate::{runner::ModelFacts, scenario::Scenario};
 use serde_json::json;
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             one.plan.cells.len(),
             ready.images.len()
         ))?;
+        for model in &ready.models {
+            common::print(&format!("  {}", describe(&one.scenario, model)))?;
+        }
         for (cell, reason) in &ready.skipped {
             common::print(&format!("  skipped: {} on {}: {}", cell.id, cell.device, reason.0))?;
         }
@@ -45,4 +49,20 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         common::print(&format!("{:#}", json!({ "schema": 1, "scenarios": values })))?;
     }
     Ok(End::Complete)
+}
+
+/// What a model was taken for.
+fn describe(scenario: &Scenario, model: &ModelFacts) -> String {
+    let entry = scenario.models.iter().find(|entry| entry.name == model.name);
+    let family = entry.map_or("", |entry| entry.family.as_str());
+    let variant = if model.variant.is_empty() {
+        "whose variant only the loaded model tells"
+    } else {
+        &model.variant
+    };
+    let classes = match model.classes.len() {
+        0 => "class names not known".to_owned(),
+        classes => format!("{classes} class names"),
+    };
+    format!("{}: {family}, {variant}; weights {}; {classes}", model.name, model.weights)
 }

@@ -70,7 +70,6 @@ fn run_one(
     let setup = Setup {
         images: ready.images.clone(),
         measure: loaded.scenario.measure.clone(),
-        postprocess: loaded.scenario.postprocess.clone(),
         engine: loaded.scenario.engine.clone(),
         scratch: folder.path().join("launches"),
         detections: arguments.save_detections,
@@ -246,7 +245,7 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
         (model_hashes(old) != model_hashes(new), "a model file"),
         (image_hashes(old) != image_hashes(new), "the images"),
         (old.measure != new.measure, "[measure] in the scenario"),
-        (old.postprocess != new.postprocess, "[postprocess] in the scenario"),
+        (old.options != new.options, "[postprocess] or normalize in the scenario"),
         (old.engine != new.engine, "[engine] in the scenario"),
         (old.cells != new.cells, "the matrix or what can run here"),
     ];
@@ -311,7 +310,7 @@ fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
         models: ready.models.clone(),
         images: ready.images.clone(),
         measure: scenario.measure.clone(),
-        postprocess: scenario.postprocess.clone(),
+        options: scenario.models.iter().map(|m| (m.name.clone(), m.options.clone())).collect(),
         engine: scenario.engine.clone(),
         cells: loaded.plan.cells.iter().map(planned).collect(),
     }

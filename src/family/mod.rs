@@ -5,23 +5,34 @@
 
 use crate::{
     image::{Image, Size},
+    scenario::FamilyOptions,
     tensor::{ModelIo, Outputs, TensorSet},
 };
 use serde::{Deserialize, Serialize};
 
+mod anchors;
+mod boxes;
 mod classes;
+mod distribution;
+mod feed;
 mod limits;
+mod nanodet;
 mod nms;
+mod paddle;
 mod picodet;
+mod ppyoloe;
+mod queries;
+mod raw_queries;
+mod rfdetr;
+mod rtdetr;
 mod signature;
+mod variant;
 mod yolov8;
-
-pub use limits::FamilyOptions;
 
 /// One found object, in pixels of the original image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
-    /// Left, top, right, bottom edge.
+    /// Left, top, right, bottom edge; may lie outside the image where the project does not clip.
     pub bounds: [f32; 4],
     /// Confidence, 0 to 1.
     pub score: f32,
@@ -40,17 +51,24 @@ pub trait Family: Sync {
     /// Finds out which variant of the family a model is, from its inputs and outputs alone.
     ///
     /// # Errors
-    /// [`Mismatch`] when the model is none of the family's variants, or cannot take `batch` images.
+    /// [`Misfit`] when the model is none of the family's variants or cannot take `batch` images, or
+    /// an option has no effect on it.
     fn adapt(
         &self,
         io: &ModelIo,
         batch: usize,
         options: &FamilyOptions,
-    ) -> Result<Box<dyn Adapter>, Mismatch>;
+    ) -> Result<Box<dyn Adapter>, Misfit>;
 }
 
 /// A family fitted to one model and batch size.
 pub trait Adapter {
+    /// Which of the family's variants the model is, for results.
+    fn variant(&self) -> &'static str;
+
+    /// Score above which the project's own code draws a box, 0 to 1.
+    fn draws_above(&self) -> f32;
+
     /// Tensors for one batch, in the order of the model's inputs; allocated once, then refilled.
     fn inputs(&self) -> TensorSet;
 
@@ -62,8 +80,8 @@ pub trait Adapter {
     /// [`Adapter::inputs`] made.
     fn preprocess(&mut self, images: &[Image], inputs: &mut TensorSet);
 
-    /// Turns outputs into detections of each image, best first; `sizes` are those of the images
-    /// last preprocessed.
+    /// Turns outputs into detections of each image, best first; of equal scores the lower anchor,
+    /// query or row first, then the lower class. `sizes` are those of the images last preprocessed.
     ///
     /// # Errors
     /// [`Mismatch`] when the outputs' shapes are not what the family reads.
@@ -73,6 +91,9 @@ pub trait Adapter {
         sizes: &[Size],
         detections: &mut Vec<Vec<Detection>>,
     ) -> Result<(), Mismatch>;
+
+    /// How many classes there are, where the model declares it, or once it has been seen.
+    fn classes(&self) -> Option<usize>;
 
     /// Names of the classes by their number, where they follow from the model; of a model that
     /// does not declare how many classes it has, only after the first [`Adapter::postprocess`].
@@ -93,6 +114,44 @@ pub struct Mismatch {
     pub found: String,
 }
 
+/// Why a family does not take a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// The model is at fault.
+    #[error(transparent)]
+    Model(#[from] Mismatch),
+    /// An option is.
+    #[error(transparent)]
+    Option(#[from] Unused),
+    /// NMS in the graph returns the detections of one image and drops the others' silently.
+    #[error(
+        "NMS in the graph of this {family} model returns the detections of one image, whatever the \
+         batch, and {batch} were asked for; use batch = [1], or export it without NMS"
+    )]
+    DropsImages {
+        /// Family asked for.
+        family: &'static str,
+        /// Images asked for.
+        batch: usize,
+    },
+}
+
+/// An option that has no effect on a variant of a family.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{key}` has no effect on family `{family}`, {variant}: what it would change is \
+     fixed in the graph or not done at all; give it under [model.postprocess] of the models that it \
+     is meant for, or remove it"
+)]
+pub struct Unused {
+    /// Family asked for.
+    pub family: &'static str,
+    /// Which of its variants the model is.
+    pub variant: &'static str,
+    /// Key of the scenario.
+    pub key: &'static str,
+}
+
 /// A name that no family has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no model family is called `{name}`; known are {known}")]
@@ -105,7 +164,14 @@ pub struct UnknownFamily {
 
 /// All families, in the order in which they are listed to users.
 pub fn all() -> &'static [&'static dyn Family] {
-    &[&yolov8::Yolov8, &picodet::PicoDet]
+    &[
+        &yolov8::Yolov8,
+        &ppyoloe::PpYoloe,
+        &picodet::PicoDet,
+        &nanodet::NanoDet,
+        &rtdetr::RtDetr,
+        &rfdetr::RfDetr,
+    ]
 }
 
 /// The family called `name`.
@@ -136,7 +202,8 @@ mod tests {
         let error = named("yolov9").map(Family::name).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "no model family is called `yolov9`; known are yolov8, picodet"
+            "no model family is called `yolov9`; known are yolov8, ppyoloe, picodet, nanodet, \
+             rtdetr, rfdetr"
         );
     }
 }

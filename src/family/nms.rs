@@ -1,7 +1,8 @@
 //! Greedy non-maximum suppression, class by class. Knows candidates by score and index; where
 //! their boxes come from is the family's business, and only boxes that matter are asked for.
 //!
-//! Keeps what `torchvision.ops.nms` keeps within each class. Equal scores: lower index first.
+//! Keeps what `torchvision.ops.nms` keeps within each class. Equal scores: lower index first, which
+//! is the lower anchor, then the lower class.
 
 use super::{Detection, limits::Limits};
 use std::cmp::Reverse;
@@ -62,21 +63,22 @@ impl Nms {
     }
 
     /// Adds the finite scores above `confidence`, which must not be negative, as candidates
-    /// numbered from `first` on.
-    pub fn offer(&mut self, scores: &[f32], first: u32, confidence: f32) {
+    /// numbered `first`, `first + step`, ….
+    pub fn offer(&mut self, scores: &[f32], first: usize, step: usize, confidence: f32) {
         let wanted = |score: f32| score > confidence && score < f32::INFINITY;
-        for (start, run) in (first..).step_by(RUN).zip(scores.chunks(RUN)) {
+        for (start, run) in (first..).step_by(RUN * step).zip(scores.chunks(RUN)) {
             // Without an early exit this compiles to vector comparisons; most runs have none.
             if run.iter().fold(false, |any, &score| any | wanted(score)) {
-                let hits = (start..).zip(run).filter(|&(_, &score)| wanted(score));
-                self.keys.extend(hits.map(|(index, &score)| Key::new(score, index)));
+                let numbered = (start..).step_by(step).zip(run);
+                let hits = numbered.filter(|&(_, &score)| wanted(score));
+                self.keys.extend(hits.map(|(index, &score)| Key::new(score, index as u32)));
             }
         }
     }
 
     /// Appends what is kept to `detections`, best first. `locate` gives class and box (left, top,
-    /// right, bottom) of a candidate; one with a NaN in its box is dropped. Boxes are compared and
-    /// kept as located.
+    /// right, bottom) of a candidate; one whose box is not finite is dropped. Boxes are compared
+    /// and kept as located.
     pub fn keep(
         &mut self,
         limits: &Limits,
@@ -86,15 +88,16 @@ impl Nms {
         self.classes.iter_mut().for_each(Class::clear);
         let classes = &mut self.classes;
         let end = detections.len().saturating_add(limits.detections);
-        for key in best_first(&mut self.keys).take(limits.candidates) {
+        for key in best_first(&mut self.keys).take(limits.top_k.per_image()) {
             if detections.len() >= end {
                 break;
             }
             let (class, bounds) = locate(key.index());
-            if bounds.iter().any(|edge| edge.is_nan()) {
+            if !bounds.iter().all(|edge| edge.is_finite()) {
                 continue;
             }
-            if class_of(classes, class).admit(bounds, limits) {
+            let rivals = if limits.class_agnostic { 0 } else { class };
+            if class_of(classes, rivals).admit(bounds, limits) {
                 detections.push(Detection { bounds, score: key.score(), class });
             }
         }
@@ -142,7 +145,8 @@ impl Class {
     fn admit(&mut self, bounds: [f32; 4], limits: &Limits) -> bool {
         self.seen += 1;
         let area = area(bounds);
-        let admitted = self.seen <= limits.candidates_per_class
+        let admitted = self.seen <= limits.top_k.per_class()
+            && self.kept < limits.detections_per_class
             && !self.blocks.iter().any(|block| block.overlaps(bounds, area, limits.iou));
         if admitted {
             self.push(bounds, area);
@@ -197,23 +201,17 @@ fn area([left, top, right, bottom]: [f32; 4]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::limits::TopK, *};
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits {
-        confidence: 0.0,
-        iou: 0.5,
-        candidates: usize::MAX,
-        candidates_per_class: usize::MAX,
-        detections: usize::MAX,
-    };
+    const LIMITS: Limits = Limits { iou: 0.5, ..Limits::NONE };
 
     type Candidate = (f32, u32, [f32; 4]);
 
     fn kept(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
         let (mut nms, mut detections) = (Nms::default(), Vec::new());
         let scores: Vec<f32> = candidates.iter().map(|&(score, ..)| score).collect();
-        nms.offer(&scores, 0, limits.confidence);
+        nms.offer(&scores, 0, 1, limits.confidence);
         let locate = |index: u32| (candidates[index as usize].1, candidates[index as usize].2);
         nms.keep(limits, locate, &mut detections);
         detections
@@ -251,8 +249,9 @@ mod tests {
         let apart = |i: usize| [20.0 * i as f32, 0.0, 20.0 * i as f32 + 10.0, 10.0];
         let many: Vec<Candidate> = (0..5000).map(|i| (0.5, 0, apart(i))).collect();
         let count = |limits: Limits| kept(&many, &limits).len();
-        assert_eq!(count(Limits { candidates: 3000, ..LIMITS }), 3000);
-        assert_eq!(count(Limits { candidates_per_class: 1000, ..LIMITS }), 1000);
+        assert_eq!(count(Limits { top_k: TopK::PerImage(3000), ..LIMITS }), 3000);
+        assert_eq!(count(Limits { top_k: TopK::PerClass(1000), ..LIMITS }), 1000);
+        assert_eq!(count(Limits { detections_per_class: 100, ..LIMITS }), 100);
         assert_eq!(count(Limits { detections: 300, ..LIMITS }), 300);
     }
 
@@ -269,26 +268,40 @@ mod tests {
         prop::collection::vec(one, 0..200)
     }
 
-    proptest! {
-        #[test]
-        fn what_is_kept_is_sorted_and_does_not_overlap(candidates in candidates()) {
-            let found = kept(&candidates, &LIMITS);
-            prop_assert!(found.is_sorted_by(|a, b| a.score >= b.score));
-            for (i, a) in found.iter().enumerate() {
-                for b in &found[..i] {
-                    prop_assert!(a.class != b.class || iou(a.bounds, b.bounds) <= LIMITS.iou);
-                }
+    /// The definition: from the best on, keep what overlaps nothing kept of its class too much.
+    fn kept_by_definition(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by(|&a, &b| candidates[b].0.total_cmp(&candidates[a].0).then(a.cmp(&b)));
+        let mut kept: Vec<Detection> = Vec::new();
+        for (score, class, bounds) in order.into_iter().map(|index| candidates[index]) {
+            let rivals = kept.iter().filter(|d| limits.class_agnostic || d.class == class);
+            if score > limits.confidence
+                && rivals.into_iter().all(|d| iou(d.bounds, bounds) <= limits.iou)
+                && kept.len() < limits.detections
+            {
+                kept.push(Detection { bounds, score, class });
             }
         }
+        kept
+    }
 
+    proptest! {
         #[test]
-        fn what_is_dropped_overlaps_something_kept(candidates in candidates()) {
-            let found = kept(&candidates, &LIMITS);
-            for &(score, class, bounds) in &candidates {
-                prop_assert!(found.iter().any(|d| d.class == class
-                    && d.score >= score
-                    && (d.bounds == bounds || iou(d.bounds, bounds) > LIMITS.iou)));
-            }
+        fn what_is_kept_equals_the_quadratic_definition(
+            candidates in candidates(),
+            iou in 0..=4_u8,
+            confidence in 0..4_u8,
+            class_agnostic: bool,
+            detections in prop::option::of(0..30_usize),
+        ) {
+            let limits = Limits {
+                iou: f32::from(iou) / 4.0,
+                confidence: f32::from(confidence) / 8.0,
+                class_agnostic,
+                detections: detections.unwrap_or(usize::MAX),
+                ..Limits::NONE
+            };
+            prop_assert_eq!(kept(&candidates, &limits), kept_by_definition(&candidates, &limits));
         }
     }
 }

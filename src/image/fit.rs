@@ -6,7 +6,7 @@ use super::Size;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// Ratio kept, centred, the rest filled with one grey level: Ultralytics' `LetterBox`
-    /// (`data/augment.py`) with `auto=False, center=True, scaleup=True`.
+    /// (`data/augment.py`) with `auto=False, center=True, scaleup=True`. Each side keeps at least one pixel.
     Letterbox {
         /// The grey level, before normalisation.
         pad: u8,
@@ -48,14 +48,18 @@ impl Fit {
                 };
                 let left = margin(target.width - inner.width);
                 let top = margin(target.height - inner.height);
-                Placement { image, inner, left, top, scale: [ratio as f32; 2] }
+                // Each side is rounded by itself, so that the axes' scales may differ a little.
+                let scale = [
+                    (inner.width as f64 / image.width as f64) as f32,
+                    (inner.height as f64 / image.height as f64) as f32,
+                ];
+                Placement { image, inner, left, top, scale }
             }
         }
     }
 }
 
-/// `length * ratio`, rounded as Python rounds. OpenCV refuses an image so thin that this is zero;
-/// here it keeps one pixel.
+/// `length * ratio`, rounded as Python rounds, at least one.
 fn scaled(length: usize, ratio: f64, limit: usize) -> usize {
     ((length as f64 * ratio).round_ties_even() as usize).min(limit).max(1)
 }
@@ -65,13 +69,21 @@ fn margin(spare: usize) -> usize {
     (spare as f64 / 2.0 - 0.1).round_ties_even() as usize
 }
 
+impl Size {
+    /// A box (left, top, right, bottom), clipped to an area of this size. NaN stays NaN.
+    pub fn clip(self, bounds: [f32; 4]) -> [f32; 4] {
+        let x = |v: f32| v.clamp(0.0, self.width as f32);
+        let y = |v: f32| v.clamp(0.0, self.height as f32);
+        [x(bounds[0]), y(bounds[1]), x(bounds[2]), y(bounds[3])]
+    }
+}
+
 impl Placement {
-    /// A box in input pixels (left, top, right, bottom) → the same in image pixels, clipped to
-    /// the image: Ultralytics' `ops.scale_boxes`. NaN stays NaN.
+    /// A box in input pixels (left, top, right, bottom) → the same in image pixels, which may lie
+    /// outside the image: Ultralytics' `ops.scale_boxes` before its clipping.
     pub fn to_image(&self, bounds: [f32; 4]) -> [f32; 4] {
-        let (width, height) = (self.image.width as f32, self.image.height as f32);
-        let x = |v: f32| ((v - self.left as f32) / self.scale[0]).clamp(0.0, width);
-        let y = |v: f32| ((v - self.top as f32) / self.scale[1]).clamp(0.0, height);
+        let x = |v: f32| (v - self.left as f32) / self.scale[0];
+        let y = |v: f32| (v - self.top as f32) / self.scale[1];
         [x(bounds[0]), y(bounds[1]), x(bounds[2]), y(bounds[3])]
     }
 

@@ -9,78 +9,116 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// An affine map per plane: `value = level * scale + bias`, correct to the last bit or nearly so.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What each plane holds and the value of every level in it: a project's own formula, kept as a
+/// table, so that its rounding is kept too.
+#[derive(Clone, Debug)]
 pub struct Normalise {
-    /// Which colour each plane holds.
-    pub order: ChannelOrder,
-    /// Factor per plane, in the planes' order.
-    pub scale: [f64; 3],
-    /// Summand per plane, in the planes' order.
-    pub bias: [f64; 3],
+    order: ChannelOrder,
+    planes: [Plane; 3],
 }
 
-/// [`Normalise`] of one plane in single precision. The factor is split into a part of 16
-/// significant bits, whose product with an 8 bit level is exact, and the rest: so the sum is
-/// rounded once where it counts, without fused multiply-add and at the speed of a multiplication.
-#[derive(Clone, Copy)]
+/// The values of one plane.
+#[derive(Clone, Debug)]
 pub(super) struct Plane {
+    values: Box<[f32; 256]>,
+    affine: Option<Affine>,
+}
+
+/// `level * scale + bias` in single precision. The factor is split into a part of 16 significant
+/// bits, whose product with an 8 bit level is exact, and the rest: so the sum is rounded once
+/// where it counts, without fused multiply-add and at the speed of a multiplication.
+#[derive(Clone, Copy, Debug)]
+struct Affine {
     coarse: f32,
     fine: f32,
     bias: f32,
 }
 
 impl Normalise {
+    /// The value of each level in each plane (0 to 2, in the planes' order).
+    pub fn new(order: ChannelOrder, value: impl Fn(usize, u8) -> f32) -> Self {
+        let plane = |plane| Plane::new(|level| value(plane, level));
+        Self { order, planes: [plane(0), plane(1), plane(2)] }
+    }
+
     /// The levels themselves.
-    pub const fn levels(order: ChannelOrder) -> Self {
-        Self { order, scale: [1.0; 3], bias: [0.0; 3] }
+    pub fn levels(order: ChannelOrder) -> Self {
+        Self::new(order, |_, level| f32::from(level))
     }
 
-    /// `level / 255`, bit for bit.
-    pub const fn unit(order: ChannelOrder) -> Self {
-        Self { order, scale: [1.0 / 255.0; 3], bias: [0.0; 3] }
+    /// `level / 255`.
+    pub fn unit(order: ChannelOrder) -> Self {
+        Self::new(order, |_, level| f32::from(level) / 255.0)
     }
 
-    /// `(level / 255 - mean) / deviation`, both per plane in the planes' order.
-    pub fn standard(order: ChannelOrder, mean: [f64; 3], deviation: [f64; 3]) -> Self {
-        let scale = deviation.map(|d| 1.0 / (255.0 * d));
-        let bias = std::array::from_fn(|plane| -mean[plane] / deviation[plane]);
-        Self { order, scale, bias }
-    }
-
-    /// The three planes' maps, in the planes' order.
-    pub(super) fn planes(&self) -> [Plane; 3] {
-        std::array::from_fn(|plane| Plane::new(self.scale[plane], self.bias[plane]))
-    }
-
-    /// The plane that holds `colour` (0 red, 1 green, 2 blue).
-    pub(super) fn plane_of(&self, colour: usize) -> usize {
-        match self.order {
+    /// The plane that holds `colour` (0 red, 1 green, 2 blue), and its number.
+    pub(super) fn plane_of(&self, colour: usize) -> (usize, &Plane) {
+        let number = match self.order {
             ChannelOrder::Rgb => colour,
             ChannelOrder::Bgr => 2 - colour,
-        }
+        };
+        (number, &self.planes[number])
+    }
+
+    /// The planes in their order.
+    pub(super) fn planes(&self) -> &[Plane; 3] {
+        &self.planes
     }
 }
 
 impl Plane {
-    fn new(scale: f64, bias: f64) -> Self {
-        let coarse = f32::from_bits((scale as f32).to_bits() & 0xffff_ff00);
-        let fine = (scale - f64::from(coarse)) as f32;
-        Self { coarse, fine, bias: bias as f32 }
+    fn new(value: impl Fn(u8) -> f32) -> Self {
+        let values: Box<[f32; 256]> = Box::new(std::array::from_fn(|level| value(level as u8)));
+        let affine = Affine::through(&values);
+        let exact = (0..=255)
+            .all(|level: u8| affine.value(level).to_bits() == values[usize::from(level)].to_bits());
+        Self { affine: exact.then_some(affine), values }
     }
 
     /// The value of one level.
-    #[inline]
-    pub(super) fn value(self, level: u8) -> f32 {
-        let level = f32::from(level);
-        level * self.coarse + (level * self.fine + self.bias)
+    pub(super) fn value(&self, level: u8) -> f32 {
+        self.values[usize::from(level)]
     }
 
     /// The values of a row of levels.
-    pub(super) fn fill(self, levels: &[u8], values: &mut [f32]) {
-        for (value, &level) in values.iter_mut().zip(levels) {
-            *value = self.value(level);
+    pub(super) fn fill(&self, levels: &[u8], values: &mut [f32]) {
+        match self.affine {
+            Some(affine) => {
+                for (value, &level) in values.iter_mut().zip(levels) {
+                    *value = affine.value(level);
+                }
+            }
+            None => {
+                for (value, &level) in values.iter_mut().zip(levels) {
+                    *value = self.value(level);
+                }
+            }
         }
+    }
+
+    /// The values of a row of levels that are no whole numbers: on the line through the outermost
+    /// levels.
+    pub(super) fn fill_between(&self, levels: &[f32], values: &mut [f32]) {
+        let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
+        let step = (high - low) / 255.0;
+        for (value, &level) in values.iter_mut().zip(levels) {
+            *value = (f64::from(level) * step + low) as f32;
+        }
+    }
+}
+
+impl Affine {
+    /// The line through the outermost levels' values.
+    fn through(values: &[f32; 256]) -> Self {
+        let scale = (f64::from(values[255]) - f64::from(values[0])) / 255.0;
+        let coarse = f32::from_bits((scale as f32).to_bits() & 0xffff_ff00);
+        Self { coarse, fine: (scale - f64::from(coarse)) as f32, bias: values[0] }
+    }
+
+    #[inline]
+    fn value(self, level: u8) -> f32 {
+        let level = f32::from(level);
+        level * self.coarse + (level * self.fine + self.bias)
     }
 }
 
@@ -88,23 +126,40 @@ impl Plane {
 mod tests {
     use super::*;
 
+    fn filled(normalise: &Normalise, plane: usize) -> Vec<f32> {
+        let levels: Vec<u8> = (0..=255).collect();
+        let mut values = vec![f32::NAN; 256];
+        normalise.planes()[plane].fill(&levels, &mut values);
+        values
+    }
+
     #[test]
-    fn the_unit_range_equals_a_division_bit_for_bit() {
-        let [plane, ..] = Normalise::unit(ChannelOrder::Rgb).planes();
-        for level in 0..=255_u8 {
-            assert_eq!(plane.value(level).to_bits(), (f32::from(level) / 255.0).to_bits());
+    fn every_level_has_the_formulas_value_bit_for_bit() {
+        let squares = |plane: usize, level: u8| (f32::from(level) - 3.0 * plane as f32).powi(2);
+        let unit = |_: usize, level: u8| f32::from(level) / 255.0;
+        let formulas: [&dyn Fn(usize, u8) -> f32; 2] = [&squares, &unit];
+        for formula in formulas {
+            let normalise = Normalise::new(ChannelOrder::Rgb, formula);
+            for plane in 0..3 {
+                let values = filled(&normalise, plane);
+                let same = |level: u8| {
+                    values[usize::from(level)].to_bits() == formula(plane, level).to_bits()
+                };
+                assert!((0..=255).all(same));
+            }
         }
     }
 
     #[test]
-    fn standardised_values_are_within_a_millionth_of_the_formula() {
-        let (mean, deviation) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-        let planes = Normalise::standard(ChannelOrder::Rgb, mean, deviation).planes();
-        for (plane, (mean, deviation)) in planes.into_iter().zip(mean.into_iter().zip(deviation)) {
-            for level in 0..=255_u8 {
-                let exact = (f64::from(level) / 255.0 - mean) / deviation;
-                assert!((f64::from(plane.value(level)) - exact).abs() < 1e-6);
-            }
-        }
+    fn the_unit_range_is_computed_and_not_looked_up() {
+        assert!(Normalise::unit(ChannelOrder::Rgb).planes()[0].affine.is_some());
+    }
+
+    #[test]
+    fn between_levels_values_lie_on_the_line() {
+        let unit = Normalise::unit(ChannelOrder::Rgb);
+        let mut values = [0.0; 3];
+        unit.planes()[1].fill_between(&[0.0, 127.5, 255.0], &mut values);
+        assert_eq!(values, [0.0, 0.5, 1.0]);
     }
 }

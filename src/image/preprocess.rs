@@ -4,8 +4,8 @@
 use super::{
     Image, Size,
     fit::{Fit, Placement},
-    normalise::{Normalise, Plane},
-    resize::{Interpolation, Resize, Scratch, thirds},
+    normalise::Normalise,
+    resize::{Interpolation, Resize, Row, Scratch, thirds},
 };
 use std::collections::HashMap;
 
@@ -20,7 +20,6 @@ pub struct Preprocessor {
     normalise: Normalise,
     plans: HashMap<Size, Plan>,
     scratch: Scratch,
-    levels: Vec<u8>,
 }
 
 /// What is known about images of one size.
@@ -39,7 +38,6 @@ impl Preprocessor {
             normalise,
             plans: HashMap::new(),
             scratch: Scratch::default(),
-            levels: Vec::new(),
         }
     }
 
@@ -81,12 +79,9 @@ impl Preprocessor {
         if let Fit::Letterbox { pad } = self.fit {
             canvas.pad(pad);
         }
-        self.levels.resize(3 * placement.inner.width, 0);
-        self.scratch.forget();
-        for y in 0..placement.inner.height {
-            plan.resize.row(image, y, &mut self.scratch, &mut self.levels);
-            canvas.write_row(y, &self.levels);
-        }
+        plan.resize.each_row(image, placement.inner, &mut self.scratch, &mut |y, row| {
+            canvas.write_row(y, &row);
+        });
         placement
     }
 }
@@ -96,7 +91,6 @@ struct Canvas<'a> {
     width: usize,
     placement: Placement,
     normalise: &'a Normalise,
-    maps: [Plane; 3],
     planes: [&'a mut [f32]; 3],
 }
 
@@ -108,13 +102,13 @@ impl<'a> Canvas<'a> {
         input: &'a mut [f32],
     ) -> Self {
         let width = target.width;
-        Self { width, placement, normalise, maps: normalise.planes(), planes: thirds(input) }
+        Self { width, placement, normalise, planes: thirds(input) }
     }
 
     /// Fills what the image leaves free with one grey level.
     fn pad(&mut self, level: u8) {
         let Placement { inner, left, top, .. } = self.placement;
-        for (plane, map) in self.planes.iter_mut().zip(self.maps) {
+        for (plane, map) in self.planes.iter_mut().zip(self.normalise.planes()) {
             let grey = map.value(level);
             let (above, rest) = plane.split_at_mut(top * self.width);
             let (rows, below) = rest.split_at_mut(inner.height * self.width);
@@ -127,13 +121,18 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Writes row `y` of the image from its levels, a third of them per colour.
-    fn write_row(&mut self, y: usize, levels: &[u8]) {
+    /// Writes row `y` of the image, a third of it per colour.
+    fn write_row(&mut self, y: usize, row: &Row<'_>) {
         let Placement { inner, left, top, .. } = self.placement;
         let start = (top + y) * self.width + left;
-        for (colour, levels) in levels.chunks_exact(inner.width).enumerate() {
-            let plane = self.normalise.plane_of(colour);
-            self.maps[plane].fill(levels, &mut self.planes[plane][start..start + inner.width]);
+        for colour in 0..3 {
+            let (plane, map) = self.normalise.plane_of(colour);
+            let values = &mut self.planes[plane][start..start + inner.width];
+            let third = colour * inner.width..(colour + 1) * inner.width;
+            match row {
+                Row::Levels(levels) => map.fill(&levels[third], values),
+                Row::Floats(levels) => map.fill_between(&levels[third], values),
+            }
         }
     }
 }

@@ -15,10 +15,6 @@ use crate::{
 use plotters::{prelude::BitMapBackend, style::RGBColor};
 use std::{fs, path::Path};
 
-/// More detections than this on one image hide each other: the doubtful ones are left out.
-const CROWD: usize = 100;
-/// Detections of a crowd are drawn from this score on.
-const DOUBT: f32 = 0.3;
 /// Most characters of an image's name in the name of its picture.
 const LONGEST_NAME: usize = 60;
 
@@ -31,19 +27,19 @@ pub struct Error {
 }
 
 /// Draws the detections of every cell that has some into
-/// `<run>/detections/<hash>/<nnn>-<image>.png`: all that were kept with the run, best on top; of
-/// more than 100 on one image only those that score 0.3 or more.
+/// `<run>/detections/<hash>/<nnn>-<image>.png`, best on top: those that the model's own project
+/// draws, or, where the scenario sets the confidence, all that were kept with the run.
 ///
 /// # Errors
 /// When an image has gone or a picture cannot be written.
 pub fn save(run: &Run) -> Result<(), Error> {
     for (cell, images) in &run.detections {
         let folder = run.path.join("detections").join(cell.hash());
-        let names = class_names(run, cell);
+        let choice = Choice::of(run, cell);
         let source = format!("{} in run {}", cell.id, run.info.run);
         for (index, found) in images.iter().enumerate() {
             let path = folder.join(file_name(index, &found.image.0));
-            save_one(found, names, &source, &path).map_err(|problem| Error {
+            save_one(found, &choice, &source, &path).map_err(|problem| Error {
                 image: found.image.to_string(),
                 problem: problem.to_string(),
             })?;
@@ -54,7 +50,7 @@ pub fn save(run: &Run) -> Result<(), Error> {
 
 fn save_one(
     found: &ImageDetections,
-    names: &[String],
+    choice: &Choice<'_>,
     source: &str,
     path: &Path,
 ) -> Result<(), Problem> {
@@ -62,7 +58,7 @@ fn save_one(
     let bytes = fs::read(&found.image.0).map_err(|e| because("the image cannot be read", &e))?;
     let mut image = Image::default();
     Decoder::new().decode(&bytes, &mut image).map_err(|e| because("no usable image", &e))?;
-    draw(&mut image, &found.detections, names)?;
+    draw(&mut image, &found.detections, choice)?;
     let size = (image.width as u32, image.height as u32);
     let png = encode(&image.pixels, size, source)?;
     if let Some(folder) = path.parent() {
@@ -80,24 +76,40 @@ fn file_name(index: usize, image: &Path) -> String {
     format!("{index:03}-{}.png", stem.get(..LONGEST_NAME).unwrap_or(&stem))
 }
 
-/// Names of a cell's classes; empty where they are not known.
-fn class_names<'r>(run: &'r Run, cell: &Cell) -> &'r [String] {
-    let model = run.info.models.iter().find(|model| model.name == cell.id.model);
-    model.map_or(&[], |model| &model.classes)
+/// What of a cell's detections is drawn, and what it is called.
+struct Choice<'r> {
+    /// Names of the classes; empty where they are not known.
+    names: &'r [String],
+    /// Scores of what is drawn are higher.
+    above: f32,
 }
 
-/// What is drawn, best last and so on top.
-fn chosen(detections: &[Detection]) -> Vec<&Detection> {
-    let crowd = detections.len() > CROWD;
-    let drawn = |d: &&Detection| {
-        d.bounds.iter().all(|edge| edge.is_finite()) && (!crowd || d.score >= DOUBT)
-    };
-    let mut chosen: Vec<&Detection> = detections.iter().filter(drawn).collect();
-    chosen.sort_by(|a, b| a.score.total_cmp(&b.score));
-    chosen
+impl<'r> Choice<'r> {
+    fn of(run: &'r Run, cell: &Cell) -> Self {
+        let Some(model) = run.info.models.iter().find(|model| model.name == cell.id.model) else {
+            return Self { names: &[], above: 0.0 };
+        };
+        let options = run.info.options.get(&model.name);
+        let chosen = options.is_some_and(|options| options.postprocess.confidence.is_some());
+        Self { names: &model.classes, above: if chosen { 0.0 } else { model.draws_above } }
+    }
+
+    /// What is drawn, best last and so on top.
+    fn of_all<'d>(&self, detections: &'d [Detection]) -> Vec<&'d Detection> {
+        let drawn =
+            |d: &&Detection| d.bounds.iter().all(|edge| edge.is_finite()) && d.score > self.above;
+        let mut chosen: Vec<&Detection> = detections.iter().filter(drawn).collect();
+        chosen.sort_by(|a, b| a.score.total_cmp(&b.score));
+        chosen
+    }
+
+    fn name(&self, class: u32) -> String {
+        let name = self.names.get(class as usize).filter(|name| !name.is_empty());
+        name.cloned().unwrap_or_else(|| format!("class {class}"))
+    }
 }
 
-fn draw(image: &mut Image, detections: &[Detection], names: &[String]) -> Result<(), Problem> {
+fn draw(image: &mut Image, detections: &[Detection], choice: &Choice<'_>) -> Result<(), Problem> {
     letters::register()?;
     let size = (image.width as u32, image.height as u32);
     let (width, height) = (f64::from(size.0), f64::from(size.1));
@@ -109,10 +121,8 @@ fn draw(image: &mut Image, detections: &[Detection], names: &[String]) -> Result
         line: (width.max(height) / 500.0).round().max(2.0),
         letters: (width.min(height) / 40.0).clamp(12.0, 40.0),
     };
-    for detection in chosen(detections) {
-        let number = || format!("class {}", detection.class);
-        let name = names.get(detection.class as usize).cloned().unwrap_or_else(number);
-        drawing.detection(detection, &name)?;
+    for detection in choice.of_all(detections) {
+        drawing.detection(detection, &choice.name(detection.class))?;
     }
     drawing.canvas.finish()
 }
@@ -185,6 +195,8 @@ mod tests {
         report::charts::synthetic::{cell, run},
     };
 
+    const ALL: Choice<'_> = Choice { names: &[], above: 0.0 };
+
     fn grey(width: usize, height: usize) -> Image {
         Image { width, height, pixels: vec![128; 3 * width * height] }
     }
@@ -201,7 +213,7 @@ mod tests {
     #[test]
     fn a_box_is_drawn_exactly_where_it_is() {
         let mut image = grey(200, 160);
-        draw(&mut image, &[found([40.0, 60.0, 120.0, 140.0], 0.9, 0)], &[]).unwrap();
+        draw(&mut image, &[found([40.0, 60.0, 120.0, 140.0], 0.9, 0)], &ALL).unwrap();
         let RGBColor(r, g, b) = palette::nth(0);
         for (x, y) in [(40, 100), (41, 100), (118, 100), (119, 100), (80, 60), (80, 139)] {
             assert_eq!(pixel(&image, x, y), [r, g, b], "{x}, {y}");
@@ -222,17 +234,26 @@ mod tests {
         ];
         for (width, height) in [(1, 1), (3, 200), (200, 3), (64, 64)] {
             let all = wild.map(|bounds| found(bounds, 0.5, u32::MAX));
-            draw(&mut grey(width, height), &all, &[]).unwrap();
+            draw(&mut grey(width, height), &all, &ALL).unwrap();
         }
     }
 
     #[test]
-    fn only_a_crowd_is_thinned_and_the_best_is_on_top() {
-        let few = [found([0.0; 4], 0.9, 1), found([0.0; 4], 0.1, 2)];
-        assert_eq!(chosen(&few).last().map(|d| d.class), Some(1));
-        assert_eq!(chosen(&few).len(), 2);
-        let crowd: Vec<_> = (0..200).map(|n| found([0.0; 4], n as f32 / 200.0, n)).collect();
-        assert_eq!(chosen(&crowd).len(), 140);
+    fn what_the_project_draws_is_drawn_and_the_best_is_on_top() {
+        let found = [found([0.0; 4], 0.9, 1), found([0.0; 4], 0.5, 2), found([0.0; 4], 0.6, 3)];
+        let classes = |above: f32| {
+            let chosen = Choice { above, ..ALL }.of_all(&found);
+            chosen.into_iter().map(|d| d.class).collect::<Vec<_>>()
+        };
+        assert_eq!(classes(0.0), [2, 3, 1]);
+        assert_eq!(classes(0.5), [3, 1]);
+    }
+
+    #[test]
+    fn a_class_without_a_name_is_called_by_its_number() {
+        let names = ["".to_owned(), "person".to_owned()];
+        let name = |class: u32| Choice { names: &names, above: 0.0 }.name(class);
+        assert_eq!([name(0), name(1), name(2)], ["class 0", "person", "class 2"]);
     }
 
     #[test]

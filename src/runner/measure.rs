@@ -236,6 +236,18 @@ mod tests {
     }
 
     impl Adapter for Scripted {
+        fn variant(&self) -> &'static str {
+            "scripted"
+        }
+
+        fn draws_above(&self) -> f32 {
+            0.5
+        }
+
+        fn classes(&self) -> Option<usize> {
+            None
+        }
+
         fn inputs(&self) -> TensorSet {
             TensorSet::new()
         }

@@ -16,7 +16,7 @@ pub use worker::work;
 
 use crate::{
     os::{Conditions, Ending, FilePath, interrupts, utc_now},
-    scenario::{Cell, EngineOptions, Measure, Postprocess},
+    scenario::{Cell, EngineOptions, FamilyOptions, Measure},
     timing::Stage,
     unit::Nanos,
 };
@@ -110,6 +110,8 @@ pub struct Runnable {
     pub cell: Cell,
     /// Model file.
     pub model: PathBuf,
+    /// What the scenario says about its family.
+    pub options: FamilyOptions,
     /// SHA-256 that it had when the run began; none for an engine that does not read it.
     pub model_sha256: Option<String>,
 }
@@ -121,8 +123,6 @@ pub struct Setup {
     pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
-    /// Thresholds.
-    pub postprocess: Postprocess,
     /// Engine options.
     pub engine: EngineOptions,
     /// Folder for the workers' beacons.
@@ -191,7 +191,7 @@ fn launch_one(
         model_sha256: runnable.model_sha256.clone(),
         images: setup.images.clone(),
         measure: setup.measure.clone(),
-        postprocess: setup.postprocess.clone(),
+        options: runnable.options.clone(),
         engine: setup.engine.clone(),
         beacon: beacon.clone(),
         detections: setup.detections && launch == 0,

@@ -5,11 +5,12 @@ use super::{Message, Reason, Runnable, Task, Workers};
 use crate::{
     device::Kind,
     engine::{self, Runtime},
-    family,
+    family::{self, Adapter},
     image::{Decoder, Image},
     model,
     os::FilePath,
-    scenario::{Cell, Plan, Scenario},
+    scenario::{self, Cell, Plan, Scenario},
+    tensor::ModelIo,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -39,7 +40,7 @@ pub struct Ready {
 }
 
 /// What identifies a model file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelFacts {
     /// Name in the scenario.
     pub name: String,
@@ -53,8 +54,15 @@ pub struct ModelFacts {
     pub weights: String,
     /// Version of the default operator set.
     pub opset: Option<u64>,
-    /// Class names that the file holds or the family knows; empty where neither does.
+    /// Class names that the scenario gives, the file holds or the family knows; empty where none
+    /// does.
     pub classes: Vec<String>,
+    /// Which variant of its family it is; empty where only the loaded model tells.
+    #[serde(default)]
+    pub variant: String,
+    /// Score above which its project draws a box.
+    #[serde(default)]
+    pub draws_above: f32,
 }
 
 /// What identifies an image file.
@@ -89,21 +97,21 @@ pub fn preflight(
 ) -> io::Result<Result<Ready, Vec<Problem>>> {
     let engines = probe(scenario, workers)?;
     let mut problems = Vec::new();
-    let mut models = open_models(scenario, &mut problems);
+    let models = open_models(scenario, &mut problems);
     let images = check_images(scenario, &mut problems);
-    fit_families(scenario, &mut models, &mut problems);
+    let fits = fit_families(scenario, &models, &mut problems);
     if !problems.is_empty() {
         return Ok(Err(problems));
     }
     let mut ready = Ready {
         run: Vec::new(),
         skipped: Vec::new(),
-        models: facts(scenario, &models),
+        models: facts(scenario, &models, &fits),
         images,
         runtimes: BTreeMap::new(),
     };
     for cell in &plan.cells {
-        match obstacle(cell, &engines, &models) {
+        match obstacle(scenario, cell, &engines, &models) {
             Some(reason) => ready.skipped.push((cell.clone(), Reason(reason))),
             None => ready.run.push(runnable(scenario, cell, &models)),
         }
@@ -115,6 +123,14 @@ pub fn preflight(
 
 type Engines = BTreeMap<String, Result<Runtime, Reason>>;
 type Models = BTreeMap<String, model::Model>;
+type Fits = BTreeMap<String, Fit>;
+
+/// What is known of a model fitted to its family.
+struct Fit {
+    variant: &'static str,
+    draws_above: f32,
+    names: &'static [&'static str],
+}
 
 fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
     let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
@@ -122,6 +138,7 @@ fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
     Runnable {
         cell: cell.clone(),
         model: entry.map(|entry| entry.path.clone()).unwrap_or_default(),
+        options: entry.map(|entry| entry.options.clone()).unwrap_or_default(),
         model_sha256: model.map(|model| model.sha256.clone()),
     }
 }
@@ -165,9 +182,12 @@ fn reads_model(engine: &str) -> bool {
     engine::named(engine).is_ok_and(|engine| engine.reads_model())
 }
 
-fn facts(scenario: &Scenario, models: &Models) -> Vec<ModelFacts> {
-    let fact = |entry: &crate::scenario::Model| {
+fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
+    let fact = |entry: &scenario::Model| {
         let model = models.get(&entry.name)?;
+        let fit = fits.get(&entry.name);
+        let named = [&entry.classes, &model.signature.classes].into_iter().find(|n| !n.is_empty());
+        let known = || fit.map_or(&[][..], |fit| fit.names).iter().map(ToString::to_string);
         Some(ModelFacts {
             name: entry.name.clone(),
             path: FilePath(entry.path.clone()),
@@ -175,39 +195,76 @@ fn facts(scenario: &Scenario, models: &Models) -> Vec<ModelFacts> {
             sha256: model.sha256.clone(),
             weights: model.signature.weights.precision().to_string(),
             opset: model.signature.opset,
-            classes: model.signature.classes.clone(),
+            classes: named.cloned().unwrap_or_else(|| known().collect()),
+            variant: fit.map_or("", |fit| fit.variant).to_owned(),
+            draws_above: fit.map_or(0.0, |fit| fit.draws_above),
         })
     };
     scenario.models.iter().filter_map(fact).collect()
 }
 
-/// Fits every model to its family and notes the class names that the family knows. A family that
-/// does not fit is an error of the scenario, whatever the batch. A model that does not declare its
-/// outputs' shapes is judged when it has been loaded.
-fn fit_families(scenario: &Scenario, models: &mut Models, problems: &mut Vec<Problem>) {
-    let options = super::worker::family_options(&scenario.postprocess);
+/// Fits every model to its family. A family that does not fit is an error of the scenario, whatever
+/// the batch. A model that does not declare its outputs' shapes is judged when it has been loaded.
+fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem>) -> Fits {
+    let mut fits = Fits::new();
     for entry in &scenario.models {
-        let Some(model) = models.get_mut(&entry.name) else { continue };
-        let io = &model.signature.io;
-        if io.outputs.iter().any(|output| output.dims.is_none()) {
-            continue;
-        }
-        let batch = io.inputs.first().and_then(|input| input.fixed(0)).unwrap_or(1);
-        let adapter = family::named(&entry.family)
-            .map_err(|error| error.to_string())
-            .and_then(|family| family.adapt(io, batch, &options).map_err(|e| e.to_string()));
-        match adapter.map(|adapter| adapter.class_names()) {
-            Err(misfit) => problems.push(Problem(format!("model `{}`: {misfit}", entry.name))),
-            Ok(Some(names)) if model.signature.classes.is_empty() => {
-                model.signature.classes = names.iter().map(|&name| name.to_owned()).collect();
+        let Some(io) = models.get(&entry.name).map(|model| &model.signature.io) else { continue };
+        let batch = image_batch(io).unwrap_or(1);
+        match adapt(entry, io, batch) {
+            None => {}
+            Some(Err(misfit)) => {
+                problems.push(Problem(format!("model `{}`: {misfit}", entry.name)));
             }
-            Ok(_) => {}
+            Some(Ok(adapter)) => {
+                problems.extend(wrong_names(entry, adapter.classes()));
+                let names = adapter.class_names().unwrap_or_default();
+                let (variant, draws_above) = (adapter.variant(), adapter.draws_above());
+                fits.insert(entry.name.clone(), Fit { variant, draws_above, names });
+            }
         }
     }
+    fits
+}
+
+/// Fits a model to its family; `None` if that needs the loaded model.
+fn adapt(
+    entry: &scenario::Model,
+    io: &ModelIo,
+    batch: usize,
+) -> Option<Result<Box<dyn Adapter>, String>> {
+    if io.outputs.iter().any(|output| output.dims.is_none()) {
+        return None;
+    }
+    let family = family::named(&entry.family).map_err(|error| error.to_string());
+    Some(family.and_then(|family| {
+        family.adapt(io, batch, &entry.options).map_err(|misfit| misfit.to_string())
+    }))
+}
+
+/// The batch that the images' input fixes.
+fn image_batch(io: &ModelIo) -> Option<usize> {
+    io.inputs.iter().find(|input| input.rank() == Some(4))?.fixed(0)
+}
+
+/// A file with names that are not those of the model's classes.
+fn wrong_names(entry: &scenario::Model, classes: Option<usize>) -> Option<Problem> {
+    let (given, classes) = (entry.classes.len(), classes?);
+    (given != 0 && given != classes).then(|| {
+        Problem(format!(
+            "model `{}` has {classes} classes, the file of model.classes names {given}; give one \
+             line per class, in their order",
+            entry.name
+        ))
+    })
 }
 
 /// Why a cell cannot run here, if it cannot.
-fn obstacle(cell: &Cell, engines: &Engines, models: &Models) -> Option<String> {
+fn obstacle(
+    scenario: &Scenario,
+    cell: &Cell,
+    engines: &Engines,
+    models: &Models,
+) -> Option<String> {
     if cell.device.kind == Kind::Gpu {
         return Some(format!(
             "engine `{}` of this build runs on the CPU alone; `{}` needs the CUDA or TensorRT \
@@ -222,7 +279,10 @@ fn obstacle(cell: &Cell, engines: &Engines, models: &Models) -> Option<String> {
     if !reads_model(&cell.id.engine) {
         return None;
     }
-    precision_obstacle(cell, model).or_else(|| batch_obstacle(cell, model))
+    let entry = scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
+    precision_obstacle(cell, model)
+        .or_else(|| batch_obstacle(cell, model))
+        .or_else(|| adapt(entry, &model.signature.io, cell.id.batch as usize)?.err())
 }
 
 fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
@@ -237,14 +297,15 @@ fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
 }
 
 fn batch_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
-    let fixed = model.signature.io.inputs.first()?.fixed(0)?;
-    (fixed != cell.id.batch as usize).then(|| {
-        format!(
-            "the batch of model `{}` is fixed at {fixed}, {} was asked for; export it with a \
-             dynamic batch, or use batch = [{fixed}]",
-            cell.id.model, cell.id.batch
-        )
-    })
+    let (asked, inputs) = (cell.id.batch as usize, &model.signature.io.inputs);
+    let (input, fixed) = inputs
+        .iter()
+        .find_map(|input| Some((input, input.fixed(0)?)).filter(|&(_, fixed)| fixed != asked))?;
+    Some(format!(
+        "the batch of model `{}` is fixed at {fixed} (input `{}`), {asked} was asked for; export it \
+         with a dynamic batch, or use batch = [{fixed}]",
+        cell.id.model, input.name
+    ))
 }
 
 /// Decodes every image once, on all processors.

@@ -6,7 +6,7 @@ use crate::{
     engine::Runtime,
     family::Detection,
     os::FilePath,
-    scenario::{Cell, EngineOptions, Measure, Postprocess, Precision},
+    scenario::{Cell, EngineOptions, FamilyOptions, Measure, Precision},
     stats::Stop,
     timing::Sample,
     unit::Nanos,
@@ -43,8 +43,8 @@ pub struct Job {
     pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
-    /// Thresholds.
-    pub postprocess: Postprocess,
+    /// What the scenario says about the model's family.
+    pub options: FamilyOptions,
     /// Engine options.
     pub engine: EngineOptions,
     /// File in which the worker leaves the stage it is in.

@@ -8,11 +8,10 @@ use super::{
 };
 use crate::{
     engine::{self, LoadSpec, Session},
-    family::{self, Adapter, FamilyOptions},
+    family::{self, Adapter},
     model,
     os::{self, Beacon, Meter, MonotonicClock},
     pipeline::Pipeline,
-    scenario::Postprocess,
     stats::StopRule,
     timing::Marks,
     unit::Nanos,
@@ -87,7 +86,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
         let _ = say(output, &Message::Progress { iterations, elapsed });
     };
     let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen)
-        .map_err(refused)?;
+        .map_err(|error| refused(with_hint(error.to_string(), batch)))?;
     if job.detections {
         detect(job, &mut pipeline, &images, output)?;
     }
@@ -145,19 +144,19 @@ fn load(job: &Job) -> Result<Loaded, Message> {
     };
     let session = engine.load(&spec).map_err(refused)?;
     let family = family::named(&id.family).map_err(refused)?;
-    let adapter = family
-        .adapt(session.io(), spec.batch, &family_options(&job.postprocess))
-        .map_err(refused)?;
+    let adapter = family.adapt(session.io(), spec.batch, &job.options).map_err(refused)?;
     Ok((session, adapter, engine))
 }
 
-/// The scenario's thresholds as a family takes them.
-pub fn family_options(thresholds: &Postprocess) -> FamilyOptions {
-    FamilyOptions {
-        confidence: thresholds.confidence,
-        iou: thresholds.iou,
-        max_detections: thresholds.max_detections.map(|most| most as usize),
+/// Adds what is most often wrong with a network that fails on several images.
+fn with_hint(error: String, batch: usize) -> String {
+    if batch == 1 {
+        return error;
     }
+    format!(
+        "{error} (with batch = [1] it may work: some exports declare a dynamic batch and fix it \
+         inside the graph; export it with a dynamic batch, or use batch = [1])"
+    )
 }
 
 fn rule(job: &Job) -> StopRule {

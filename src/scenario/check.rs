@@ -2,12 +2,14 @@
 //! there. Opens no model.
 
 use super::{
+    class_names,
     error::Invalid,
+    family::{FamilyOptions, Postprocess},
     images,
     options::EngineOptions,
     plan::MAX_CELLS,
     source::Source,
-    wire::{self, Matrix, Measure, ModelEntry, OneOrMany, Postprocess},
+    wire::{self, Matrix, Measure, ModelEntry, OneOrMany},
 };
 use std::{
     collections::BTreeMap,
@@ -43,6 +45,10 @@ pub struct Model {
     pub path: PathBuf,
     /// Family.
     pub family: String,
+    /// What the scenario says about it, the general keys included.
+    pub options: FamilyOptions,
+    /// Class names from a file; empty without one.
+    pub classes: Vec<String>,
 }
 
 /// A scenario whose every value has been looked at.
@@ -58,8 +64,6 @@ pub struct Scenario {
     pub images: Vec<PathBuf>,
     /// Budget of every launch.
     pub measure: Measure,
-    /// Thresholds.
-    pub postprocess: Postprocess,
     /// Options of single engines, paths absolute.
     pub engine: EngineOptions,
 }
@@ -103,8 +107,8 @@ impl Checker<'_> {
         self.matrix(&file.matrix)?;
         self.cell_count(&file)?;
         self.measure(&file.measure)?;
-        self.postprocess(&file.postprocess)?;
-        let models = self.models(&file.model)?;
+        self.postprocess("postprocess", &file.postprocess)?;
+        let models = self.models(&file.model, &file.postprocess)?;
         let images = self.images(&file.input.images)?;
         self.enough_images(&file.matrix, images.len())?;
         let mut engine = file.engine;
@@ -115,7 +119,6 @@ impl Checker<'_> {
             matrix: file.matrix,
             images,
             measure: file.measure,
-            postprocess: file.postprocess,
             engine,
         })
     }
@@ -136,7 +139,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn models(&self, entries: &[ModelEntry]) -> Result<Vec<Model>, Invalid> {
+    fn models(&self, entries: &[ModelEntry], general: &Postprocess) -> Result<Vec<Model>, Invalid> {
         if entries.is_empty() {
             return self.refuse("model", "at least one [[model]] is needed");
         }
@@ -144,11 +147,16 @@ impl Checker<'_> {
         entries
             .iter()
             .enumerate()
-            .map(|(index, entry)| self.model(&format!("model[{index}]"), entry))
+            .map(|(index, entry)| self.model(&format!("model[{index}]"), entry, general))
             .collect()
     }
 
-    fn model(&self, key: &str, entry: &ModelEntry) -> Result<Model, Invalid> {
+    fn model(
+        &self,
+        key: &str,
+        entry: &ModelEntry,
+        general: &Postprocess,
+    ) -> Result<Model, Invalid> {
         self.name(&format!("{key}.name"), &entry.name)?;
         self.one_of(&format!("{key}.family"), &entry.family, &self.known.families)?;
         let path = match (&entry.path, &entry.fetch) {
@@ -156,7 +164,16 @@ impl Checker<'_> {
             (None, Some(name)) => self.fetched(&format!("{key}.fetch"), name)?,
             _ => return self.refuse(key, "give exactly one of `path` and `fetch`"),
         };
-        Ok(Model { name: entry.name.clone(), path, family: entry.family.clone() })
+        self.postprocess(&format!("{key}.postprocess"), &entry.postprocess)?;
+        let classes = match &entry.classes {
+            Some(file) => class_names::read(&self.base.join(file))
+                .or_else(|problem| self.refuse(format!("{key}.classes"), problem))?,
+            None => Vec::new(),
+        };
+        let postprocess = entry.postprocess.or(general);
+        let options = FamilyOptions { postprocess, normalize: entry.normalize };
+        let (name, family) = (entry.name.clone(), entry.family.clone());
+        Ok(Model { name, path, family, options, classes })
     }
 
     fn model_file(&self, key: &str, path: &Path) -> Result<PathBuf, Invalid> {
@@ -165,7 +182,11 @@ impl Checker<'_> {
             Ok(data) if data.is_file() => Ok(full),
             Ok(_) => self.refuse(key, format!("{} is no file", full.display())),
             Err(error) => {
-                self.refuse(key, format!("cannot read the model {}: {error}", full.display()))
+                let problem = format!(
+                    "cannot read the model {}: {error}; docs/MODELS.md says how to export one",
+                    full.display()
+                );
+                self.refuse(key, problem)
             }
         }
     }
@@ -290,18 +311,19 @@ impl Checker<'_> {
         }
     }
 
-    fn postprocess(&self, thresholds: &Postprocess) -> Result<(), Invalid> {
-        for (key, value) in [("confidence", thresholds.confidence), ("iou", thresholds.iou)] {
+    fn postprocess(&self, table: &str, keys: &Postprocess) -> Result<(), Invalid> {
+        for (key, value) in [("confidence", keys.confidence), ("iou", keys.iou)] {
             if let Some(value) = value {
-                self.within(&format!("postprocess.{key}"), f64::from(value), 0.0, 1.0)?;
+                self.within(&format!("{table}.{key}"), f64::from(value), 0.0, 1.0)?;
             }
         }
-        match thresholds.max_detections {
-            Some(most) => {
-                self.within("postprocess.max_detections", f64::from(most), 1.0, 100_000.0)
+        let counts = [("top_k", keys.top_k, 1e6), ("max_detections", keys.max_detections, 1e5)];
+        for (key, value, most) in counts {
+            if let Some(value) = value {
+                self.within(&format!("{table}.{key}"), f64::from(value), 1.0, most)?;
             }
-            None => Ok(()),
         }
+        Ok(())
     }
 
     fn within(&self, key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {

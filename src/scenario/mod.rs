@@ -2,7 +2,9 @@
 //! Holds names only: the known engines, families and models are passed in. Opens no model.
 
 mod check;
+mod class_names;
 mod error;
+mod family;
 mod images;
 mod options;
 mod plan;
@@ -11,7 +13,8 @@ mod wire;
 
 pub use check::{Known, Model, Scenario, load};
 pub use error::Invalid;
+pub use family::{FamilyOptions, Normalization, Postprocess, Thresholds};
 pub use options::{EngineOptions, Fault, NullOptions, Optimization, OrtOptions};
 pub use plan::{Cell, CellId, MAX_CELLS, Plan};
 pub use source::Source;
-pub use wire::{Matrix, Measure, Mode, Postprocess, Precision, SCHEMA, json_schema};
+pub use wire::{Matrix, Measure, Mode, Precision, SCHEMA, json_schema};

@@ -1,7 +1,10 @@
 //! The scenario file as it is written: TOML, every key known, nothing checked beyond types.
 //! docs/SCENARIOS.md explains each key; `scenarios/schema.json` is made from these types.
 
-use super::options::EngineOptions;
+use super::{
+    family::{Normalization, Postprocess},
+    options::EngineOptions,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -27,7 +30,7 @@ pub struct File {
     /// How long and how often to measure.
     #[serde(default)]
     pub measure: Measure,
-    /// Thresholds of post-processing; without a key each family's own default.
+    /// Which detections are reported, for all models; a model's own keys go first.
     #[serde(default)]
     pub postprocess: Postprocess,
     /// Options of single engines.
@@ -47,6 +50,15 @@ pub struct ModelEntry {
     pub fetch: Option<String>,
     /// Family: decides pre- and post-processing.
     pub family: String,
+    /// File with the names of the classes, relative to the scenario file: text, one a line, or
+    /// PaddleDetection's `infer_cfg.yml`. Without it the names in the model file, then those of the
+    /// data set that the family's models are trained on.
+    pub classes: Option<PathBuf>,
+    /// What the input values are, for families whose models do not tell: `ppyoloe`.
+    pub normalize: Option<Normalization>,
+    /// Which detections of this model are reported.
+    #[serde(default)]
+    pub postprocess: Postprocess,
 }
 
 /// `[matrix]`: every axis is a list.
@@ -139,19 +151,6 @@ pub struct Measure {
     pub timeout_seconds: f64,
     /// Address space that a worker may use, in MiB; without it no limit.
     pub max_memory_mib: Option<u64>,
-}
-
-/// `[postprocess]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Postprocess {
-    /// Detections with this score or less are dropped; 0 to 1.
-    pub confidence: Option<f32>,
-    /// Boxes of one class that overlap a better one by more than this (intersection over union)
-    /// are dropped; 0 to 1.
-    pub iou: Option<f32>,
-    /// Most detections kept per image.
-    pub max_detections: Option<u32>,
 }
 
 impl Default for Measure {

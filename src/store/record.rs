@@ -5,7 +5,7 @@ use crate::{
     engine::Runtime,
     os::{Conditions, FilePath, Host},
     runner::{Facts, Failure, ImageFacts, Launched, ModelFacts, Outcome, Reason},
-    scenario::{Cell, CellId, EngineOptions, Measure, Postprocess},
+    scenario::{Cell, CellId, EngineOptions, FamilyOptions, Measure},
     stats::{self, Summary},
     timing::{Sample, Span},
 };
@@ -43,8 +43,9 @@ pub struct RunInfo {
     pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
-    /// Thresholds.
-    pub postprocess: Postprocess,
+    /// What the scenario says about each model's family, by the model's name.
+    #[serde(default)]
+    pub options: BTreeMap<String, FamilyOptions>,
     /// Engine options.
     pub engine: EngineOptions,
     /// All cells.

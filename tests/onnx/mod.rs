@@ -1,5 +1,6 @@
 //! Writes tiny ONNX models, so that the tests need no file and no Python. Field numbers are those
 //! of onnx.proto3; only what is needed.
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 /// `TensorProto.DataType` of 32 bit floats.
 pub const FLOAT: u64 = 1;
@@ -27,6 +28,55 @@ pub fn doubling(dtype: u64, batch: Option<u64>) -> Vec<u8> {
     ];
     let opset = number(2, 13);
     [number(1, 3), message(7, &graph.concat()), message(8, &opset)].concat()
+}
+
+/// A model of one operator that takes images of 32 × 32 in a batch, any if none is given, and
+/// reshapes them to `lengths`, whatever the batch is; it declares `declared` (`None`: the batch).
+pub fn reshaping(batch: Option<u64>, lengths: &[u64], declared: &[Option<u64>]) -> Vec<u8> {
+    let node =
+        [text(1, "images"), text(1, "shape"), text(2, "output"), text(4, "Reshape")].concat();
+    let packed: Vec<u8> = lengths.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let size = number(1, lengths.len() as u64);
+    let shape = [size, number(2, INT64), message(9, &packed), text(8, "shape")].concat();
+    let images = [batch, Some(3), Some(32), Some(32)];
+    let graph = [
+        message(1, &node),
+        text(2, "reshaping"),
+        message(5, &shape),
+        message(11, &value("images", FLOAT, &shape_of(&images))),
+        message(12, &value("output", FLOAT, &shape_of(declared))),
+    ];
+    model(&graph.concat())
+}
+
+/// A model that looks as if NMS were in its graph: images and scale factors → rows and counts. It
+/// counts wrongly, and need not run.
+pub fn with_nms() -> Vec<u8> {
+    let rows = [text(1, "image"), text(1, "shape"), text(2, "rows"), text(4, "Reshape")].concat();
+    let counts = [text(1, "scale_factor"), text(2, "counts"), text(4, "Shape")].concat();
+    let lengths: Vec<u8> = [512_u64, 6].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let shape = [number(1, 2), number(2, INT64), message(9, &lengths), text(8, "shape")].concat();
+    let image = shape_of(&[None, Some(3), Some(32), Some(32)]);
+    let graph = [
+        message(1, &rows),
+        message(1, &counts),
+        text(2, "nms"),
+        message(5, &shape),
+        message(11, &value("image", FLOAT, &image)),
+        message(11, &value("scale_factor", FLOAT, &shape_of(&[None, Some(2)]))),
+        message(12, &value("rows", FLOAT, &shape_of(&[None, Some(6)]))),
+        message(12, &value("counts", INT64, &shape_of(&[None]))),
+    ];
+    model(&graph.concat())
+}
+
+fn model(graph: &[u8]) -> Vec<u8> {
+    [number(1, 8), message(7, graph), message(8, &number(2, 13))].concat()
+}
+
+fn shape_of(dims: &[Option<u64>]) -> Vec<u8> {
+    let dim = |dim: &Option<u64>| dim.map_or_else(|| text(2, "batch"), |n| number(1, n));
+    dims.iter().flat_map(|length| message(1, &dim(length))).collect()
 }
 
 /// A `ValueInfoProto` of a tensor.

@@ -5,7 +5,7 @@ use crate::{
     engine::Runtime,
     os::{Conditions, FilePath, Host},
     runner::{CpuOf, Facts},
-    scenario::{Cell, CellId, EngineOptions, Measure, Mode, Postprocess, Precision},
+    scenario::{Cell, CellId, EngineOptions, Measure, Mode, Precision},
     stats::{Stop, summarise},
     store::{
         Launch, MeasuredRecord, PlannedCell, Record, RecordOutcome, Run, RunInfo, SCHEMA,
@@ -92,7 +92,7 @@ fn info() -> RunInfo {
         models: Vec::new(),
         images: Vec::new(),
         measure: Measure::default(),
-        postprocess: Postprocess::default(),
+        options: BTreeMap::new(),
         engine: EngineOptions::default(),
         cells: Vec::new(),
     }

@@ -1,0 +1,280 @@
+//! From scores per anchor and class to detections: which of them are candidates, and what NMS
+//! leaves. Knows no model; a family says how its scores lie and where an anchor's box comes from.
+//!
+//! Anchors count through all levels. Of equal scores the lower anchor goes first, then the lower
+//! class.
+
+use super::{Detection, limits::Limits, nms::Nms};
+
+/// Anchors whose best scores are sought together; the running maxima stay in the L1 cache.
+const BLOCK: usize = 2048;
+
+/// The scores of one image at one level.
+#[derive(Clone, Copy)]
+pub(super) struct Scores<'a> {
+    /// From the first anchor's first class on.
+    pub values: &'a [f32],
+    pub anchors: usize,
+    pub classes: usize,
+    pub layout: Layout,
+}
+
+/// How scores lie in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// All anchors of the first class, then all of the second.
+    ClassMajor,
+    /// All classes of the first anchor; the next anchor's begin `stride` values later.
+    AnchorMajor { stride: usize },
+}
+
+/// Turns scores into detections; keeps its buffers from image to image.
+pub(super) struct Detector {
+    pub limits: Limits,
+    nms: Nms,
+    best: Vec<f32>,
+    /// Cells with a candidate, by the complement of their best score, then number.
+    cells: Vec<(u32, usize)>,
+}
+
+impl Detector {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, nms: Nms::default(), best: Vec::new(), cells: Vec::new() }
+    }
+
+    /// Replaces `found` by the detections of one image, best first. All levels have the same
+    /// classes. `bounds` gives the box of an anchor: left, top, right, bottom, in whatever pixels
+    /// are to be compared.
+    pub fn detect(
+        &mut self,
+        levels: &[Scores<'_>],
+        mut bounds: impl FnMut(usize) -> [f32; 4],
+        found: &mut Vec<Detection>,
+    ) {
+        found.clear();
+        self.nms.clear();
+        let classes = levels.first().map_or(0, |scores| scores.classes);
+        if classes == 0 {
+            return;
+        }
+        let mut first = 0;
+        for scores in levels {
+            self.offer(*scores, first);
+            first += scores.anchors;
+        }
+        if self.limits.multi_label {
+            let locate = |key: u32| {
+                let key = key as usize;
+                ((key % classes) as u32, bounds(key / classes))
+            };
+            self.nms.keep(&self.limits, locate, found);
+        } else {
+            let locate = |anchor: u32| {
+                let anchor = anchor as usize;
+                (best_class(levels, anchor), bounds(anchor))
+            };
+            self.nms.keep(&self.limits, locate, found);
+        }
+    }
+
+    /// Offers the scores of a level whose anchors are numbered from `first` on.
+    fn offer(&mut self, scores: Scores<'_>, first: usize) {
+        let confidence = self.limits.confidence;
+        if !self.limits.multi_label {
+            for start in (0..scores.anchors).step_by(BLOCK) {
+                let end = scores.anchors.min(start + BLOCK);
+                scores.best(start..end, &mut self.best);
+                self.nms.offer(&self.best, first + start, 1, confidence);
+            }
+        } else if self.limits.cells_per_level < scores.anchors {
+            self.offer_best_cells(scores, first);
+        } else {
+            scores.offer_all(&mut self.nms, first, confidence);
+        }
+    }
+
+    /// Offers all classes of the cells with the best scores.
+    fn offer_best_cells(&mut self, scores: Scores<'_>, first: usize) {
+        let confidence = self.limits.confidence;
+        scores.best(0..scores.anchors, &mut self.best);
+        self.cells.clear();
+        let wanted = self.best.iter().enumerate().filter(|&(_, &best)| best > confidence);
+        self.cells.extend(wanted.map(|(anchor, best)| (!best.to_bits(), anchor)));
+        let most = self.limits.cells_per_level;
+        if self.cells.len() > most {
+            self.cells.select_nth_unstable(most);
+            self.cells.truncate(most);
+        }
+        for &(_, anchor) in &self.cells {
+            let cell = Scores { anchors: 1, ..scores.skip(anchor) };
+            cell.offer_all(&mut self.nms, first + anchor, confidence);
+        }
+    }
+}
+
+/// The first class with the highest score of an anchor counted through all levels.
+fn best_class(levels: &[Scores<'_>], mut anchor: usize) -> u32 {
+    for scores in levels {
+        if anchor < scores.anchors {
+            return scores.best_class(anchor);
+        }
+        anchor -= scores.anchors;
+    }
+    0
+}
+
+impl<'a> Scores<'a> {
+    fn at(self, anchor: usize, class: usize) -> f32 {
+        match self.layout {
+            Layout::ClassMajor => self.values[class * self.anchors + anchor],
+            Layout::AnchorMajor { stride } => self.values[anchor * stride + class],
+        }
+    }
+
+    /// These scores without the first `anchor` anchors; of anchor-major scores only.
+    fn skip(self, anchor: usize) -> Self {
+        match self.layout {
+            Layout::ClassMajor => self,
+            Layout::AnchorMajor { stride } => Self {
+                values: &self.values[anchor * stride..],
+                anchors: self.anchors - anchor,
+                ..self
+            },
+        }
+    }
+
+    /// Offers every class of every anchor, numbered anchor by anchor.
+    fn offer_all(self, nms: &mut Nms, first: usize, confidence: f32) {
+        let Self { values, anchors, classes, layout } = self;
+        let first = first * classes;
+        match layout {
+            Layout::ClassMajor => {
+                for (class, scores) in values.chunks_exact(anchors.max(1)).take(classes).enumerate()
+                {
+                    nms.offer(scores, first + class, classes, confidence);
+                }
+            }
+            Layout::AnchorMajor { stride } if stride == classes => {
+                nms.offer(&values[..anchors * classes], first, 1, confidence);
+            }
+            Layout::AnchorMajor { stride } => {
+                for (anchor, values) in values.chunks(stride).take(anchors).enumerate() {
+                    nms.offer(&values[..classes], first + anchor * classes, 1, confidence);
+                }
+            }
+        }
+    }
+
+    /// The highest score of each anchor of a range; NaN counts as none.
+    fn best(self, range: std::ops::Range<usize>, best: &mut Vec<f32>) {
+        let higher = |a: f32, b: f32| if b > a { b } else { a };
+        best.clear();
+        match self.layout {
+            Layout::ClassMajor => {
+                best.resize(range.len(), f32::NEG_INFINITY);
+                for scores in self.values.chunks_exact(self.anchors).take(self.classes) {
+                    for (best, &score) in best.iter_mut().zip(&scores[range.clone()]) {
+                        *best = higher(*best, score);
+                    }
+                }
+            }
+            Layout::AnchorMajor { stride } => best.extend(range.map(|anchor| {
+                let scores = &self.values[anchor * stride..][..self.classes];
+                scores.iter().copied().fold(f32::NEG_INFINITY, higher)
+            })),
+        }
+    }
+
+    fn best_class(self, anchor: usize) -> u32 {
+        let mut best = (0, f32::NEG_INFINITY);
+        for class in 0..self.classes {
+            let score = self.at(anchor, class);
+            if score > best.1 {
+                best = (class as u32, score);
+            }
+        }
+        best.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ANCHORS: usize = 37;
+    const CLASSES: usize = 3;
+
+    /// The same scores, anchor by anchor with `gap` other values between, and class by class.
+    fn layouts(scores: &[u8], gap: usize) -> (Vec<f32>, Vec<f32>) {
+        let score = |anchor: usize, class: usize| f32::from(scores[anchor * CLASSES + class]) / 8.0;
+        let anchor_major = (0..ANCHORS)
+            .flat_map(|a| {
+                (0..CLASSES).map(move |c| score(a, c)).chain(std::iter::repeat_n(9.0, gap))
+            })
+            .collect();
+        let class_major =
+            (0..CLASSES).flat_map(|c| (0..ANCHORS).map(move |a| score(a, c))).collect();
+        (anchor_major, class_major)
+    }
+
+    fn bounds(anchor: usize) -> [f32; 4] {
+        let left = (anchor * 7 % 40) as f32;
+        [left, 0.0, left + 10.0, 10.0]
+    }
+
+    proptest! {
+        #[test]
+        fn how_scores_lie_does_not_matter(
+            scores in prop::collection::vec(0..8_u8, ANCHORS * CLASSES),
+            gap in 0..4_usize,
+            multi_label: bool,
+            split in 1..ANCHORS,
+        ) {
+            let (anchor_major, class_major) = layouts(&scores, gap);
+            let limits = Limits { iou: 0.3, confidence: 0.3, multi_label, ..Limits::NONE };
+            let detect = |levels: &[Scores<'_>]| {
+                let mut found = Vec::new();
+                Detector::new(limits).detect(levels, bounds, &mut found);
+                found
+            };
+            let stride = CLASSES + gap;
+            let rows = |values, anchors| Scores {
+                values, anchors, classes: CLASSES, layout: Layout::AnchorMajor { stride },
+            };
+            let columns = Scores {
+                values: &class_major, anchors: ANCHORS, classes: CLASSES, layout: Layout::ClassMajor,
+            };
+            let expected = detect(&[rows(&anchor_major, ANCHORS)]);
+            prop_assert_eq!(&detect(&[columns]), &expected);
+            let levels = [
+                rows(&anchor_major[..split * stride], split),
+                rows(&anchor_major[split * stride..], ANCHORS - split),
+            ];
+            prop_assert_eq!(&detect(&levels), &expected);
+        }
+
+        #[test]
+        fn only_the_best_cells_of_a_level_are_looked_at(
+            scores in prop::collection::vec(0..8_u8, ANCHORS * CLASSES),
+            most in 1..ANCHORS,
+        ) {
+            let (values, _) = layouts(&scores, 0);
+            let scores = Scores {
+                values: &values, anchors: ANCHORS, classes: CLASSES,
+                layout: Layout::AnchorMajor { stride: CLASSES },
+            };
+            let limits = Limits { cells_per_level: most, confidence: 0.2, ..Limits::NONE };
+            let mut found = Vec::new();
+            Detector::new(limits).detect(&[scores], bounds, &mut found);
+            let best = |a: usize| values[a * CLASSES..][..CLASSES].iter().copied().fold(0.0, f32::max);
+            let mut order: Vec<usize> = (0..ANCHORS).collect();
+            order.sort_by(|&a, &b| best(b).total_cmp(&best(a)).then(a.cmp(&b)));
+            let expected: usize = order[..most]
+                .iter()
+                .map(|a| values[a * CLASSES..][..CLASSES].iter().filter(|&&s| s > 0.2).count())
+                .sum();
+            prop_assert_eq!(found.len(), expected);
+        }
+    }
+}

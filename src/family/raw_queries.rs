@@ -1,0 +1,86 @@
+//! Logits [N, queries, classes] and boxes [N, queries, 4] of a detection transformer's last layer,
+//! as RT-DETR and RF-DETR return them. Boxes are relative to the image, so that none needs to know
+//! how it was resized.
+
+use super::{
+    Detection, Mismatch,
+    queries::{Choice, Chooser},
+    signature::{Reader, can_be},
+    variant::{Batch, Decode},
+};
+use crate::tensor::{Outputs, TensorInfo};
+
+const COORDINATES: usize = 4;
+
+/// Words in the names of outputs, as the projects' exports call them.
+const BOXES: [&str; 2] = ["box", "dets"];
+const LOGITS: [&str; 2] = ["logits", "labels"];
+
+/// Reads logits and boxes.
+pub(super) struct RawQueries {
+    reader: Reader,
+    logits: usize,
+    boxes: usize,
+    classes: Option<usize>,
+    choice: Choice,
+    chooser: Chooser,
+}
+
+impl RawQueries {
+    /// If that is what the declared outputs are, in any order: told apart by their names or, where
+    /// these say nothing, by their last dimension.
+    pub fn declared(reader: Reader, outputs: &[TensorInfo], choice: Choice) -> Option<Self> {
+        let [first, second] = outputs else { return None };
+        let logits = usize::from(is_boxes(first, second)?);
+        let boxes = 1 - logits;
+        let queries = outputs[boxes].fixed(1);
+        let fits = can_be(&outputs[boxes], [None, Some(COORDINATES)])
+            && can_be(&outputs[logits], [queries, None]);
+        let classes = outputs[logits].fixed(2);
+        let chooser = Chooser::default();
+        fits.then_some(Self { reader, logits, boxes, classes, choice, chooser })
+    }
+}
+
+/// Whether `first` is the boxes and `second` the logits; `None` where it cannot be told.
+fn is_boxes(first: &TensorInfo, second: &TensorInfo) -> Option<bool> {
+    let named = |info: &TensorInfo, words: [&str; 2]| words.iter().any(|w| info.name.contains(w));
+    let four = |info: &TensorInfo| info.fixed(2) == Some(COORDINATES);
+    if named(first, BOXES) && named(second, LOGITS) {
+        Some(true)
+    } else if named(first, LOGITS) && named(second, BOXES) {
+        Some(false)
+    } else if four(first) != four(second) {
+        Some(four(first))
+    } else {
+        None
+    }
+}
+
+impl Decode for RawQueries {
+    fn decode(
+        &mut self,
+        outputs: &dyn Outputs,
+        batch: &Batch<'_>,
+        detections: &mut [Vec<Detection>],
+    ) -> Result<(), Mismatch> {
+        let (logits, [queries, classes]) = self.reader.floats(outputs, self.logits, batch.len())?;
+        let declared = self.classes.unwrap_or(classes).max(1);
+        self.reader.expect(self.logits, [queries, classes], [queries, declared])?;
+        let (boxes, shape) = self.reader.floats(outputs, self.boxes, batch.len())?;
+        self.reader.expect(self.boxes, shape, [queries, COORDINATES])?;
+        self.classes = Some(classes);
+        // Hugging Face looks at as many pairs as there are queries; the others have 300 of both.
+        let choice = Choice { top_k: self.choice.top_k.min(queries * classes), ..self.choice };
+        for (image, found) in detections.iter_mut().enumerate() {
+            let logits = &logits[image * queries * classes..][..queries * classes];
+            let boxes = &boxes[image * queries * COORDINATES..][..queries * COORDINATES];
+            self.chooser.choose(logits, boxes, classes, batch.sizes[image], choice, found);
+        }
+        Ok(())
+    }
+
+    fn classes(&self) -> Option<usize> {
+        self.classes
+    }
+}

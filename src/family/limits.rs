@@ -2,48 +2,54 @@
 //! defaults.
 
 use super::{Misfit, Unused};
-use crate::scenario::{FamilyOptions, Postprocess, Thresholds};
+use crate::scenario::{FamilyOptions, Thresholds};
 
-const ALWAYS: [&str; 3] =
-    ["postprocess.thresholds", "postprocess.confidence", "postprocess.max_detections"];
-
-/// Keys of a scenario that have an effect on a variant, beside [`ALWAYS`].
+/// Which keys of a scenario have an effect on a variant. Thresholds, confidence and the number of
+/// detections always have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keys(pub &'static [&'static str]);
+pub(super) struct Keys {
+    /// `top_k`.
+    candidates: bool,
+    /// What NMS needs to know.
+    suppression: bool,
+    /// `normalize`.
+    values: bool,
+}
 
 impl Keys {
     /// What the graph decides is fixed.
-    pub const FEW: Self = Self(&[]);
+    pub const FEW: Self = Self { candidates: false, suppression: false, values: false };
     /// A choice among all queries and classes.
-    pub const OF_QUERIES: Self = Self(&["postprocess.top_k"]);
+    pub const OF_QUERIES: Self = Self { candidates: true, ..Self::FEW };
     /// NMS.
-    pub const OF_NMS: Self = Self(&[
-        "postprocess.top_k",
-        "postprocess.iou",
-        "postprocess.class_agnostic",
-        "postprocess.multi_label",
-    ]);
+    pub const OF_NMS: Self = Self { suppression: true, ..Self::OF_QUERIES };
 
-    /// Refuses a key that has no effect: the result would not be what was asked for. `normalizes`
-    /// says whether there is a choice of input values.
+    /// These, and `normalize`: the model does not tell what its input values are.
+    pub const fn and_normalize(self) -> Self {
+        Self { values: true, ..self }
+    }
+
+    /// Refuses a key that has no effect: the result would not be what was asked for.
     pub fn check(
         self,
         family: &'static str,
         variant: &'static str,
-        normalizes: bool,
         options: &FamilyOptions,
     ) -> Result<(), Misfit> {
-        let understood = |key: &&str| {
-            ALWAYS.contains(key) || self.0.contains(key) || (normalizes && *key == NORMALIZE)
-        };
-        match given(options).find(|key| !understood(key)) {
+        let FamilyOptions { postprocess: keys, normalize } = options;
+        let without_effect = [
+            (normalize.is_some() && !self.values, "normalize"),
+            (keys.top_k.is_some() && !self.candidates, "postprocess.top_k"),
+            (keys.iou.is_some() && !self.suppression, "postprocess.iou"),
+            (keys.class_agnostic.is_some() && !self.suppression, "postprocess.class_agnostic"),
+            (keys.multi_label.is_some() && !self.suppression, "postprocess.multi_label"),
+        ];
+        match without_effect.into_iter().find(|(refused, _)| *refused) {
             None => Ok(()),
-            Some(key) => Err(Misfit::Option(Unused { family, variant, key })),
+            Some((_, key)) => Err(Misfit::Option(Unused { family, variant, key })),
         }
     }
 }
-
-const NORMALIZE: &str = "normalize";
 
 /// Bounds on what is reported for one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,30 +129,4 @@ impl Limits {
 /// Whether the evaluation's defaults are asked for.
 pub(super) fn evaluates(options: &FamilyOptions) -> bool {
     options.postprocess.thresholds == Some(Thresholds::Evaluation)
-}
-
-/// The keys that are given.
-fn given(options: &FamilyOptions) -> impl Iterator<Item = &'static str> {
-    let FamilyOptions { postprocess, normalize } = options;
-    let Postprocess {
-        thresholds,
-        confidence,
-        iou,
-        top_k,
-        max_detections,
-        class_agnostic,
-        multi_label,
-    } = postprocess;
-    [
-        (normalize.is_some(), NORMALIZE),
-        (thresholds.is_some(), "postprocess.thresholds"),
-        (confidence.is_some(), "postprocess.confidence"),
-        (iou.is_some(), "postprocess.iou"),
-        (top_k.is_some(), "postprocess.top_k"),
-        (max_detections.is_some(), "postprocess.max_detections"),
-        (class_agnostic.is_some(), "postprocess.class_agnostic"),
-        (multi_label.is_some(), "postprocess.multi_label"),
-    ]
-    .into_iter()
-    .filter_map(|(is_given, key)| is_given.then_some(key))
 }

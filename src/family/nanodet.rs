@@ -27,13 +27,8 @@ const DEVIATION: [f32; 3] = [57.375, 57.12, 58.395];
 
 const LIMITS: Limits = Limits { confidence: 0.05, iou: 0.6, detections: 100, ..Limits::NONE };
 
-const VARIANT: Variant = Variant {
-    name: "NanoDet-Plus",
-    draws_above: 0.35,
-    keys: Keys::OF_NMS,
-    normalizes: false,
-    names: classes::coco,
-};
+const VARIANT: Variant =
+    Variant { name: "NanoDet-Plus", draws_above: 0.35, keys: Keys::OF_NMS, names: classes::coco };
 
 /// The family.
 pub(super) struct NanoDet;
@@ -64,10 +59,7 @@ impl Family for NanoDet {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[])?;
-        let Some(input) = inputs.size else {
-            let problem = "height or width is not fixed";
-            return Err(reader.mismatch(problem, list(&io.inputs)).into());
-        };
+        let input = reader.fixed_size(&inputs, io)?;
         let [output] = io.outputs.as_slice() else {
             let problem = format!("it has {} outputs, not one", io.outputs.len());
             return Err(reader.mismatch(problem, list(&io.outputs)).into());

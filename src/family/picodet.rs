@@ -48,13 +48,8 @@ const LAYOUT_LIMITS: Limits = Limits {
     ..Limits::NONE
 };
 
-const RAW: Variant = Variant {
-    name: "raw head",
-    draws_above: 0.5,
-    keys: Keys::OF_NMS,
-    normalizes: false,
-    names: classes::coco,
-};
+const RAW: Variant =
+    Variant { name: "raw head", draws_above: 0.5, keys: Keys::OF_NMS, names: classes::coco };
 const WITHOUT_NMS: Variant = Variant { name: "without NMS", ..RAW };
 const WITH_NMS: Variant = Variant { name: "NMS in the graph", keys: Keys::FEW, ..RAW };
 const LAYOUT: Variant = Variant { name: "layout model", names: classes::cdla, ..RAW };
@@ -92,10 +87,7 @@ impl Family for PicoDet {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[Extra::ScaleFactor])?;
-        let Some(size) = inputs.size else {
-            let problem = "height or width is not fixed";
-            return Err(reader.mismatch(problem, list(&io.inputs)).into());
-        };
+        let size = reader.fixed_size(&inputs, io)?;
         let limits = LIMITS.with(options);
         let coco = paddle::preprocessor(size, paddle::imagenet());
         if io.outputs.len() == 2 * LEVELS {

@@ -39,11 +39,11 @@ const LIMITS: Limits = Limits {
 const WITHOUT_NMS: Variant = Variant {
     name: "without NMS",
     draws_above: 0.5,
-    keys: Keys::OF_NMS,
-    normalizes: true,
+    keys: Keys::OF_NMS.and_normalize(),
     names: classes::coco,
 };
-const WITH_NMS: Variant = Variant { name: "NMS in the graph", keys: Keys::FEW, ..WITHOUT_NMS };
+const WITH_NMS: Variant =
+    Variant { name: "NMS in the graph", keys: Keys::FEW.and_normalize(), ..WITHOUT_NMS };
 const CONCATENATED: Variant = Variant { name: "without post-processing", ..WITHOUT_NMS };
 const RAW: Variant = Variant { name: "raw head", ..WITHOUT_NMS };
 
@@ -86,10 +86,7 @@ impl Family for PpYoloe {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[Extra::ScaleFactor])?;
-        let Some(size) = inputs.size else {
-            let problem = "height or width is not fixed";
-            return Err(reader.mismatch(problem, list(&io.inputs)).into());
-        };
+        let size = reader.fixed_size(&inputs, io)?;
         let normalise = match options.normalize.unwrap_or(Normalization::Imagenet) {
             Normalization::Imagenet => paddle::imagenet(),
             Normalization::Unit => paddle::unit(),

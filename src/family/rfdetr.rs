@@ -6,7 +6,7 @@ use super::{
     limits::{Keys, evaluates},
     queries::Choice,
     raw_queries::RawQueries,
-    signature::{Reader, list},
+    signature::Reader,
     variant::Variant,
 };
 use crate::{
@@ -18,13 +18,8 @@ use crate::{
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-const VARIANT: Variant = Variant {
-    name: "RF-DETR",
-    draws_above: 0.5,
-    keys: Keys::OF_QUERIES,
-    normalizes: false,
-    names: classes::coco_ids,
-};
+const VARIANT: Variant =
+    Variant { name: "RF-DETR", draws_above: 0.5, keys: Keys::OF_QUERIES, names: classes::coco_ids };
 
 /// The family.
 pub(super) struct RfDetr;
@@ -47,10 +42,7 @@ impl Family for RfDetr {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[])?;
-        let Some(size) = inputs.size else {
-            let problem = "height or width is not fixed";
-            return Err(reader.mismatch(problem, list(&io.inputs)).into());
-        };
+        let size = reader.fixed_size(&inputs, io)?;
         let confidence = if evaluates(options) { f32::NEG_INFINITY } else { 0.5 };
         let choice = Choice { top_k: 300, confidence, ..Choice::ALL }.with(options);
         let Some(decoder) = RawQueries::declared(reader, &io.outputs, choice) else {

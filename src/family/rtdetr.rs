@@ -31,7 +31,6 @@ const RAW: Variant = Variant {
     name: "lyuwenyu, without post-processing",
     draws_above: 0.6,
     keys: Keys::OF_QUERIES,
-    normalizes: false,
     names: classes::coco,
 };
 const POST: Variant = Variant { name: "lyuwenyu, with post-processing", keys: Keys::FEW, ..RAW };

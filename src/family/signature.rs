@@ -143,6 +143,12 @@ impl Reader {
         }
     }
 
+    /// The size of the images, which the model must fix.
+    pub fn fixed_size(self, inputs: &Inputs, io: &ModelIo) -> Result<Size, Mismatch> {
+        let open = || self.mismatch("height or width is not fixed", list(&io.inputs));
+        inputs.size.ok_or_else(open)
+    }
+
     /// Checks an image input and returns its size, where it is fixed.
     fn image(self, info: &TensorInfo) -> Result<Option<Size>, Mismatch> {
         let wrong = |problem: String| Err(self.mismatch(problem, info.to_string()));

@@ -25,8 +25,6 @@ pub(super) struct Variant {
     pub draws_above: f32,
     /// Keys of a scenario that have an effect.
     pub keys: Keys,
-    /// Whether its models do not tell what their input values are.
-    pub normalizes: bool,
     /// Names of the classes it was trained on.
     pub names: Names,
 }
@@ -79,7 +77,7 @@ impl Variant {
         preprocessor: Preprocessor,
         decoder: D,
     ) -> Result<Box<dyn Adapter>, Misfit> {
-        self.keys.check(reader.family, self.name, self.normalizes, options)?;
+        self.keys.check(reader.family, self.name, options)?;
         let feed = Feed::new(reader, inputs, preprocessor)?;
         Ok(Box::new(Fitted { variant: self, feed, decoder }))
     }

@@ -36,13 +36,8 @@ const DEPLOYMENT: Limits = Limits {
 };
 const EVALUATION: Limits = Limits { confidence: 0.001, multi_label: true, ..DEPLOYMENT };
 
-const VARIANT: Variant = Variant {
-    name: "without NMS",
-    draws_above: 0.25,
-    keys: Keys::OF_NMS,
-    normalizes: false,
-    names: classes::coco,
-};
+const VARIANT: Variant =
+    Variant { name: "without NMS", draws_above: 0.25, keys: Keys::OF_NMS, names: classes::coco };
 
 /// The family.
 pub(super) struct Yolov8;

@@ -1,5 +1,7 @@
 //! JPEG through `zune-jpeg`, plus the one check it leaves out: that the image ends. Its pixels
-//! differ from libjpeg-turbo's by up to four levels, as both round their transforms differently.
+//! differ from libjpeg-turbo's by up to four levels, as both round their transforms differently;
+//! by more at steep colours of images of at most four pixels' width, where libjpeg-turbo repeats
+//! subsampled chroma instead of interpolating it.
 
 use super::{
     Image, Size,

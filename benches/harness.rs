@@ -5,7 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, path::Path, sync::atomic::AtomicU8};
 use trtbench::{
     engine::{self, LoadSpec},
-    family::{Adapter, Detection, Mismatch},
+    family::{Adapter, Detection, Fitting, Mismatch},
     image::{Image, Size},
     os::{Clock, Meter, MonotonicClock},
     pipeline::Pipeline,
@@ -18,12 +18,8 @@ use trtbench::{
 struct Empty;
 
 impl Adapter for Empty {
-    fn variant(&self) -> &'static str {
-        "empty"
-    }
-
-    fn draws_above(&self) -> f32 {
-        0.5
+    fn fitting(&self) -> Fitting {
+        unreachable!("only preflight asks")
     }
 
     fn classes(&self) -> Option<usize> {

@@ -80,6 +80,11 @@ impl Pipeline {
         Ok(marks.finish())
     }
 
+    /// How many classes there are, where that is known.
+    pub fn classes(&self) -> Option<usize> {
+        self.adapter.classes()
+    }
+
     /// Detections of the last iteration, per image of the batch, best first.
     pub fn detections(&self) -> &[Vec<Detection>] {
         &self.detections

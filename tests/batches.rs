@@ -36,7 +36,10 @@ fn nms_in_the_graph_that_would_drop_images_is_skipped_with_the_reason() {
 fn a_declared_fixed_batch_is_skipped_with_the_input_that_fixes_it() {
     let model = onnx::reshaping(Some(1), &[1, 6, 512], &[None, Some(6), Some(512)]);
     let [reason] = <[String; 1]>::try_from(skipped(&sandbox("yolov8", &model))).unwrap();
-    assert!(reason.contains("is fixed at 1 (input `images`), 2 was asked for"), "{reason}");
+    assert!(
+        reason.contains("the batch of input `images` is fixed at 1, 2 was asked for"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -158,7 +158,7 @@ mod recognising {
     fn every_variant_is_known_by_its_inputs_and_outputs() {
         for (family, variant, io) in variants() {
             let adapter = adapt(family, &io, 1).unwrap();
-            assert_eq!(adapter.variant(), variant, "{family}");
+            assert_eq!(adapter.fitting().variant, variant, "{family}");
             assert_eq!(adapter.inputs().len(), io.inputs.len());
         }
     }
@@ -236,11 +236,16 @@ mod recognising {
         says("yolov8", &two, 1, "it has 2 outputs, not one");
         let yolo = io(vec![image("i", 640, 640)], yolov8(80, 8400).outputs);
         says("rtdetr", &yolo, 1, "those of no variant");
+        let mut other = io(vec![image("i", 64, 96), scale_factor()], boxes_and_scores(126, 3));
+        other.inputs[1].name = "im_shape".to_owned();
+        says("ppyoloe", &other, 1, "input `im_shape` is none of: the image, scale_factor");
+        let empty = io(vec![image("i", 64, 96), scale_factor()], boxes_and_scores(126, 0));
+        says("ppyoloe", &empty, 1, "leave no classes");
         let end_to_end = floats("o", &[Any(N), Is(300), Is(6)]);
         says("yolov8", &io(vec![image("i", 64, 64)], vec![end_to_end]), 1, "export with nms=False");
         let mut fixed = yolov8(3, 84);
         fixed.inputs[0].dims.as_mut().unwrap()[0] = Dim::Fixed(1);
-        says("yolov8", &fixed, 2, "the batch of input `images` is fixed at 1, not 2");
+        says("yolov8", &fixed, 2, "the batch of input `images` is fixed at 1, 2 was asked for");
         says("yolov8", &yolov8(3, 84), 0, "a batch of no images");
         let mut half = yolov8(3, 84);
         half.inputs[0].dtype = DType::F16;
@@ -299,6 +304,61 @@ mod recognising {
         let outputs = vec![Tensor::zeros("", Shape::new(&[1, 84, 100]).unwrap())];
         adapter.postprocess(&outputs, &[Size { width: 9, height: 9 }], &mut Vec::new()).unwrap();
         assert_eq!(adapter.classes(), Some(80));
+    }
+}
+
+mod reading {
+    use super::*;
+
+    /// A model that declares nothing, and outputs that are not the family's.
+    fn misread(name: &str, io: &ModelIo, outputs: Vec<Tensor>, words: &str) {
+        let mut adapter = adapt(name, io, 1).unwrap();
+        let size = Size { width: 64, height: 64 };
+        let error = adapter.postprocess(&outputs, &[size], &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    fn open_output() -> ModelIo {
+        let output = floats("o", &[Any(N), Any("rows"), Any("columns")]);
+        io(vec![image("images", 64, 64)], vec![output])
+    }
+
+    #[test]
+    fn a_yolo_that_declares_no_lengths_is_no_transformer_when_it_has_run() {
+        let outputs = vec![Tensor::zeros("", Shape::new(&[1, 84, 8400]).unwrap())];
+        misread("rtdetr", &open_output(), outputs, "thousands of rows or columns");
+    }
+
+    #[test]
+    fn scores_above_1_are_those_of_another_task() {
+        let pose = vec![tensor(&[1, 56, 100], Data::F32(vec![300.0; 5600]))];
+        misread("yolov8", &open_output(), pose, "above 1: the model is of another family");
+        let (_, _, rows) = variants().remove(1);
+        let counts = tensor(&[1], Data::I32(vec![1]));
+        let row = |class: f32, score: f32| {
+            vec![tensor(&[1, 6], Data::F32(vec![class, score, 0.0, 0.0, 9.0, 9.0])), counts.clone()]
+        };
+        misread("ppyoloe", &rows, row(1.0, 55.0), "above 1");
+        misread("ppyoloe", &rows, row(1.7, 0.5), "the first column is no class number");
+    }
+
+    #[test]
+    fn outputs_that_contradict_each_other_are_refused() {
+        let (_, _, rows) = variants().remove(1);
+        let two_rows =
+            || tensor(&[2, 6], Data::F32(vec![0.5; 12].into_iter().map(f32::round).collect()));
+        let with = |counts: Vec<i32>| vec![two_rows(), tensor(&[counts.len()], Data::I32(counts))];
+        misread("ppyoloe", &rows, with(vec![-1]), "is said to have -1 detections");
+        misread("ppyoloe", &rows, with(vec![3]), "is said to have 3 detections");
+        misread("ppyoloe", &rows, with(vec![1]), "more rows of detections than its counts");
+        misread("ppyoloe", &rows, with(vec![2, 0]), "output 1 is not of the shape [1]");
+        let (_, _, post) = variants().remove(11);
+        let outputs = vec![
+            tensor(&[1, 8], Data::I64(vec![0; 8])),
+            tensor(&[1, 9, 4], Data::F32(vec![0.0; 36])),
+            tensor(&[1, 9], Data::F32(vec![0.5; 9])),
+        ];
+        misread("rtdetr", &post, outputs, "output 0 is not of the shape [1, 9]");
     }
 }
 
@@ -361,7 +421,7 @@ mod options {
                 if let Err(error) = taken {
                     let start = format!("`postprocess.{key}` has no effect on family `{family}`");
                     assert!(error.starts_with(&start), "{error}");
-                    assert!(error.contains("[model.postprocess]"), "{error}");
+                    assert!(error.contains(&format!("(`model.postprocess.{key}`)")), "{error}");
                 }
             }
             let normalize = Some(Normalization::Unit);
@@ -483,8 +543,10 @@ proptest! {
         let mut cycle = units.iter().cycle();
         let mut unit = || f32::from(*cycle.next().unwrap()) / 64.0;
         let mut images = [(); 2].map(|()| outputs_of(&io, &mut unit));
-        if io.outputs[0].name == "o" && variant == "Ultralytics" {
-            whole_classes(&mut images);
+        match variant {
+            "Ultralytics" => whole_classes(&mut images, 3, 5),
+            "PaddleDetection" => whole_classes(&mut images, 2, 0),
+            _ => {}
         }
         let together = stacked(&io, &images);
         let both = detect(adapt(family, &io, 2).unwrap().as_mut(), &together, 2);
@@ -537,11 +599,15 @@ proptest! {
     }
 }
 
-/// The sixth column of six is a class number.
-fn whole_classes(images: &mut [Vec<Tensor>]) {
-    for tensor in images.iter_mut().flatten().filter(|tensor| tensor.shape.dims()[2] == 6) {
+/// Makes a column of what has that many dimensions and six columns class numbers.
+fn whole_classes(images: &mut [Vec<Tensor>], rank: usize, column: usize) {
+    let of_six = |tensor: &&mut Tensor| {
+        let dims = tensor.shape.dims();
+        dims.len() == rank && dims[rank - 1] == 6
+    };
+    for tensor in images.iter_mut().flatten().filter(of_six) {
         for row in tensor.floats_mut().unwrap().chunks_exact_mut(6) {
-            row[5] = (row[5] * 8.0).floor();
+            row[column] = (row[column] * 8.0).floor();
         }
     }
 }

@@ -143,10 +143,31 @@ fn adapt(case: &Case, batch: usize) -> Result<Box<dyn Adapter>, String> {
         infos.iter().map(|(name, dtype, dims)| info(name, dtype, dims)).collect()
     };
     let io = ModelIo { inputs: infos(&case.model.inputs), outputs: infos(&case.model.outputs) };
-    family::named(&case.family)
+    let adapter = family::named(&case.family)
         .unwrap()
         .adapt(&io, batch, &FamilyOptions { postprocess, normalize })
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    let (found, expected) = (adapter.fitting().variant, variant_of(case));
+    if found == expected { Ok(adapter) } else { Err(format!("taken for {found}, not {expected}")) }
+}
+
+/// What ours is called of the variant that a golden script names.
+fn variant_of(case: &Case) -> &'static str {
+    match (case.family.as_str(), case.variant.as_str()) {
+        ("yolov8", "") | (_, "no-nms") => "without NMS",
+        ("nanodet", "") => "NanoDet-Plus",
+        ("rfdetr", "") => "RF-DETR",
+        ("rtdetr", "raw") => "lyuwenyu, without post-processing",
+        ("rtdetr", "post") => "lyuwenyu, with post-processing",
+        ("rtdetr", "huggingface") => "Hugging Face",
+        ("rtdetr", "ultralytics") => "Ultralytics",
+        ("rtdetr", "paddle") => "PaddleDetection",
+        (_, "nms") => "NMS in the graph",
+        (_, "concatenated") => "without post-processing",
+        (_, "raw") => "raw head",
+        (_, "layout") => "layout model",
+        other => panic!("{other:?} in a golden file"),
+    }
 }
 
 fn info(name: &str, dtype: &str, dims: &[serde_json::Value]) -> TensorInfo {
@@ -203,9 +224,11 @@ fn same_input(found: &Tensor, expected: &Input, stored: &[u8]) -> Result<(), Str
     let start = expected.stored_at.unwrap();
     let values = floats(&stored[start..start + 4 * found.len()]);
     let difference = |(a, b): (&f32, &f32)| (a - b).abs() / b.abs().max(1.0);
-    let worst = found.iter().zip(&values).map(difference).fold(0.0, f32::max);
     let tolerance = expected.tolerance.unwrap();
-    if worst <= tolerance { Ok(()) } else { Err(format!("{name} differs by {worst:e}")) }
+    // NaN is in no tolerance.
+    let near = |by: &f32| *by <= tolerance;
+    let far = found.iter().zip(&values).map(difference).find(|by| !near(by));
+    far.map_or(Ok(()), |by| Err(format!("{name} differs by {by:e}")))
 }
 
 fn postprocess(
@@ -220,6 +243,9 @@ fn postprocess(
     let sizes: Vec<_> = sizes.iter().map(|&pair| size(pair)).collect();
     let mut detections = Vec::new();
     adapter.postprocess(&outputs, &sizes, &mut detections).map_err(|error| error.to_string())?;
+    if detections.len() != expected.len() {
+        return Err(format!("{} images, not {}", detections.len(), expected.len()));
+    }
     for (image, (found, expected)) in detections.iter().zip(expected).enumerate() {
         same_detections(found, expected).map_err(|problem| format!("image {image}: {problem}"))?;
     }
@@ -231,8 +257,8 @@ fn same_detections(found: &[Detection], expected: &[Row]) -> Result<(), String> 
         let &(left, top, right, bottom, score, class) = expected;
         let bounds = [left, top, right, bottom];
         let edges = found.bounds.iter().zip(bounds).map(|(a, b)| (a - b).abs());
-        let far = !edges.fold(0.0, f32::max).le(&PIXELS);
-        if found.class != class || !(found.score - score).abs().le(&SCORE) || far {
+        let near = edges.into_iter().all(|by| by <= PIXELS) && (found.score - score).abs() <= SCORE;
+        if found.class != class || !near {
             return Err(format!("detection {number} is {found:?}, not {expected:?}"));
         }
     }

@@ -102,10 +102,16 @@ mod resizing {
             let fit = if letterbox { Fit::Letterbox { pad: 0 } } else { Fit::Stretch };
             let placement = fit.place(size([width, height]), size([640, 480]));
             let corners = [0.0, 0.0, width as f32, height as f32];
-            let back = placement.to_image(placement.to_input(corners));
-            for (there, back) in corners.into_iter().zip(back) {
-                // Half an input pixel's precision would be the scale's inverse; this is far finer.
-                prop_assert!((there - back).abs() <= 1e-3 * width.max(height) as f32, "{back}");
+            let inside = placement.to_input(corners);
+            let (left, top) = (placement.left as f32, placement.top as f32);
+            let right = left + placement.inner.width as f32;
+            let bottom = top + placement.inner.height as f32;
+            for (found, expected) in inside.into_iter().zip([left, top, right, bottom]) {
+                prop_assert!((found - expected).abs() <= 1e-3, "{found} is not {expected}");
+            }
+            prop_assert!(right <= 640.0 && bottom <= 480.0);
+            for (there, back) in corners.into_iter().zip(placement.to_image(inside)) {
+                prop_assert!((there - back).abs() <= 0.01, "{back} is not {there}");
             }
         }
     }

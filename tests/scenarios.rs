@@ -278,8 +278,7 @@ fn class_names_come_from_a_file_and_must_be_as_many_as_the_classes() {
     with_model_keys(&sandbox, "classes = \"names.txt\"");
     sandbox.run(&["check", "s.toml"]).fails(2, &["s.toml:7", "model[0].classes", "names.txt"]);
     names("one\ntwo\n");
-    let parts =
-        ["model `shapes` has", "classes, the file of model.classes names 2", "one line per"];
+    let parts = ["model `shapes`: the model has", "model.classes names 2; give one line per"];
     sandbox.run(&["check", "s.toml"]).fails(2, &parts);
     let own = sandbox_classes(&sandbox, "");
     names(&own.iter().map(|name| format!("my {name}\n")).collect::<String>());

@@ -249,8 +249,9 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     if hashes(base) != hashes(new) {
         found.push("images: not the same files in the same order".to_owned());
     }
-    if b.options != n.options {
-        found.push("[postprocess] or normalize: not the same".to_owned());
+    for (model, old) in &b.options {
+        let differ = n.options.get(model).map(|new| old.differences(new)).unwrap_or_default();
+        found.extend(differ.iter().map(|change| format!("model {model}: {change}")));
     }
     if b.measure != n.measure {
         found.push("[measure]: launches, times or targets are not the same".to_owned());

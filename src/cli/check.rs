@@ -55,14 +55,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
 fn describe(scenario: &Scenario, model: &ModelFacts) -> String {
     let entry = scenario.models.iter().find(|entry| entry.name == model.name);
     let family = entry.map_or("", |entry| entry.family.as_str());
-    let variant = if model.variant.is_empty() {
-        "whose variant only the loaded model tells"
-    } else {
-        &model.variant
+    let fitting = match &model.fitting {
+        None => "whose variant only the loaded model tells".to_owned(),
+        Some(fitting) => format!("{}; input values {}", fitting.variant, fitting.values),
     };
-    let classes = match model.classes.len() {
+    let classes = match model.classes.iter().filter(|name| !name.is_empty()).count() {
         0 => "class names not known".to_owned(),
         classes => format!("{classes} class names"),
     };
-    format!("{}: {family}, {variant}; weights {}; {classes}", model.name, model.weights)
+    format!("{}: {family}, {fitting}; weights {}; {classes}", model.name, model.weights)
 }

@@ -216,6 +216,10 @@ fn open_folder(
         return Ok(Folder::create(&path, info)?);
     }
     let folder = Folder::resume(&path)?;
+    let (began, now) = (&folder.info().scenario.name, &info.scenario.name);
+    if began != now {
+        bail!("cannot resume {}: it is a run of `{began}`, not of `{now}`", path.display());
+    }
     if let Some(change) = change(folder.info(), &info) {
         bail!(
             "cannot resume {}: {change} changed since it began; start a new run instead",
@@ -226,7 +230,7 @@ fn open_folder(
 }
 
 /// What keeps new launches from being pooled with a run's old ones.
-fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
+fn change(old: &RunInfo, new: &RunInfo) -> Option<String> {
     let image_hashes = |info: &RunInfo| -> Vec<String> {
         info.images.iter().map(|image| image.sha256.clone()).collect()
     };
@@ -245,11 +249,16 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<&'static str> {
         (model_hashes(old) != model_hashes(new), "a model file"),
         (image_hashes(old) != image_hashes(new), "the images"),
         (old.measure != new.measure, "[measure] in the scenario"),
-        (old.options != new.options, "[postprocess] or normalize in the scenario"),
         (old.engine != new.engine, "[engine] in the scenario"),
         (old.cells != new.cells, "the matrix or what can run here"),
     ];
-    differ.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+    let changed = differ.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what.to_owned());
+    changed.or_else(|| {
+        old.options.iter().find_map(|(model, options)| {
+            let changes = options.differences(new.options.get(model)?);
+            Some(format!("model {model}: {}", changes.first()?))
+        })
+    })
 }
 
 fn fresh(name: &str) -> PathBuf {

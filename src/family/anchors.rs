@@ -80,20 +80,20 @@ impl Detector {
     /// Offers the scores of a level whose anchors are numbered from `first` on.
     fn offer(&mut self, scores: Scores<'_>, first: usize) {
         let confidence = self.limits.confidence;
-        if !self.limits.multi_label {
+        if self.limits.cells_per_level < scores.anchors {
+            self.offer_best_cells(scores, first);
+        } else if self.limits.multi_label {
+            scores.offer_all(&mut self.nms, first, confidence);
+        } else {
             for start in (0..scores.anchors).step_by(BLOCK) {
                 let end = scores.anchors.min(start + BLOCK);
                 scores.best(start..end, &mut self.best);
                 self.nms.offer(&self.best, first + start, 1, confidence);
             }
-        } else if self.limits.cells_per_level < scores.anchors {
-            self.offer_best_cells(scores, first);
-        } else {
-            scores.offer_all(&mut self.nms, first, confidence);
         }
     }
 
-    /// Offers all classes of the cells with the best scores.
+    /// Offers the cells with the best scores.
     fn offer_best_cells(&mut self, scores: Scores<'_>, first: usize) {
         let confidence = self.limits.confidence;
         scores.best(0..scores.anchors, &mut self.best);
@@ -105,9 +105,15 @@ impl Detector {
             self.cells.select_nth_unstable(most);
             self.cells.truncate(most);
         }
-        for &(_, anchor) in &self.cells {
-            let cell = Scores { anchors: 1, ..scores.skip(anchor) };
-            cell.offer_all(&mut self.nms, first + anchor, confidence);
+        for &(best, anchor) in &self.cells {
+            if !self.limits.multi_label {
+                self.nms.offer(&[f32::from_bits(!best)], first + anchor, 1, confidence);
+                continue;
+            }
+            for class in 0..scores.classes {
+                let index = (first + anchor) * scores.classes + class;
+                self.nms.offer(&[scores.at(anchor, class)], index, 1, confidence);
+            }
         }
     }
 }
@@ -128,18 +134,6 @@ impl<'a> Scores<'a> {
         match self.layout {
             Layout::ClassMajor => self.values[class * self.anchors + anchor],
             Layout::AnchorMajor { stride } => self.values[anchor * stride + class],
-        }
-    }
-
-    /// These scores without the first `anchor` anchors; of anchor-major scores only.
-    fn skip(self, anchor: usize) -> Self {
-        match self.layout {
-            Layout::ClassMajor => self,
-            Layout::AnchorMajor { stride } => Self {
-                values: &self.values[anchor * stride..],
-                anchors: self.anchors - anchor,
-                ..self
-            },
         }
     }
 

@@ -2,7 +2,7 @@
 //! left, top, right, bottom, and [N, classes, anchors]. NMS compares in the image's pixels.
 
 use super::{
-    Detection, Mismatch,
+    Detection, Fitting, Mismatch,
     anchors::{Detector, Layout, Scores},
     limits::Limits,
     signature::{Reader, can_be},
@@ -68,6 +68,10 @@ impl Decode for Boxes {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
     }
 }
 

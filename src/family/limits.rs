@@ -1,7 +1,7 @@
 //! Which detections are reported: what a scenario may change, and bounds with the projects' own
 //! defaults.
 
-use super::{Misfit, Unused};
+use super::{Fitting, Misfit, Unused, queries::Choice};
 use crate::scenario::{FamilyOptions, Thresholds};
 
 /// Which keys of a scenario have an effect on a variant. Thresholds, confidence and the number of
@@ -124,6 +124,26 @@ impl Limits {
             ..self
         }
     }
+}
+
+impl Limits {
+    /// For results.
+    pub fn fitting(&self) -> Fitting {
+        Fitting {
+            confidence: Some(self.confidence),
+            iou: Some(self.iou),
+            top_k: bound(self.top_k.per_image().min(self.top_k.per_class())),
+            max_detections: bound(self.detections),
+            class_agnostic: self.class_agnostic,
+            multi_label: self.multi_label,
+            ..Choice::ALL.fitting()
+        }
+    }
+}
+
+/// A bound, if it is one.
+pub(super) fn bound(most: usize) -> Option<usize> {
+    (most != usize::MAX).then_some(most)
 }
 
 /// Whether the evaluation's defaults are asked for.

@@ -63,11 +63,8 @@ pub trait Family: Sync {
 
 /// A family fitted to one model and batch size.
 pub trait Adapter {
-    /// Which of the family's variants the model is, for results.
-    fn variant(&self) -> &'static str;
-
-    /// Score above which the project's own code draws a box, 0 to 1.
-    fn draws_above(&self) -> f32;
+    /// What the model was taken for and what is done with it, for results.
+    fn fitting(&self) -> Fitting;
 
     /// Tensors for one batch, in the order of the model's inputs; allocated once, then refilled.
     fn inputs(&self) -> TensorSet;
@@ -95,9 +92,31 @@ pub trait Adapter {
     /// How many classes there are, where the model declares it, or once it has been seen.
     fn classes(&self) -> Option<usize>;
 
-    /// Names of the classes by their number, where they follow from the model; of a model that
-    /// does not declare how many classes it has, only after the first [`Adapter::postprocess`].
+    /// Names of the classes by their number, where [`Adapter::classes`] tells.
     fn class_names(&self) -> Option<&'static [&'static str]>;
+}
+
+/// What a model was taken for, and the numbers that its images and detections go through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fitting {
+    /// Which of its family's variants it is.
+    pub variant: String,
+    /// What its input values are.
+    pub values: String,
+    /// Score above which the project's own code draws a box, 0 to 1.
+    pub draws_above: f32,
+    /// Scores must be higher; none where all are taken.
+    pub confidence: Option<f32>,
+    /// Overlaps must not be higher; none without NMS outside the graph.
+    pub iou: Option<f32>,
+    /// Most candidates looked at; none for all.
+    pub top_k: Option<usize>,
+    /// Most detections kept per image; none for all.
+    pub max_detections: Option<usize>,
+    /// Whether boxes of different classes suppress each other.
+    pub class_agnostic: bool,
+    /// Whether a box counts for every class, not only for its best.
+    pub multi_label: bool,
 }
 
 /// A model whose inputs or outputs are not those of the family.
@@ -123,6 +142,19 @@ pub enum Misfit {
     /// An option is.
     #[error(transparent)]
     Option(#[from] Unused),
+    /// The model takes another number of images.
+    #[error(
+        "the batch of input `{input}` is fixed at {fixed}, {batch} was asked for; export the model \
+         with a dynamic batch, or use batch = [{fixed}]"
+    )]
+    Batch {
+        /// The input that fixes it.
+        input: String,
+        /// Images it takes.
+        fixed: usize,
+        /// Images asked for.
+        batch: usize,
+    },
     /// NMS in the graph returns the detections of one image and drops the others' silently.
     #[error(
         "NMS in the graph of this {family} model returns the detections of one image, whatever the \
@@ -139,9 +171,9 @@ pub enum Misfit {
 /// An option that has no effect on a variant of a family.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{key}` has no effect on family `{family}`, {variant}: what it would change is \
-     fixed in the graph or not done at all; give it under [model.postprocess] of the models that it \
-     is meant for, or remove it"
+    "`{key}` has no effect on family `{family}`, {variant}: what it would change is fixed in the \
+     graph or not done at all; give it to the models alone that it is meant for (`model.{key}`), or \
+     remove it"
 )]
 pub struct Unused {
     /// Family asked for.

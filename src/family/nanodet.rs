@@ -3,7 +3,7 @@
 //! (`warp.py:ShapeTransform`, `color.py:_normalize`).
 
 use super::{
-    Adapter, Detection, Family, Misfit, Mismatch,
+    Adapter, Detection, Family, Fitting, Misfit, Mismatch,
     anchors::{Detector, Layout, Scores},
     classes,
     distribution::{Grid, SIDES},
@@ -27,8 +27,13 @@ const DEVIATION: [f32; 3] = [57.375, 57.12, 58.395];
 
 const LIMITS: Limits = Limits { confidence: 0.05, iou: 0.6, detections: 100, ..Limits::NONE };
 
-const VARIANT: Variant =
-    Variant { name: "NanoDet-Plus", draws_above: 0.35, keys: Keys::OF_NMS, names: classes::coco };
+const VARIANT: Variant = Variant {
+    name: "NanoDet-Plus",
+    values: "NanoDet's mean and deviation",
+    draws_above: 0.35,
+    keys: Keys::OF_NMS,
+    names: classes::coco,
+};
 
 /// The family.
 pub(super) struct NanoDet;
@@ -122,5 +127,9 @@ impl Decode for Decoder {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
     }
 }

@@ -19,7 +19,8 @@ const LANES: usize = 8;
 #[derive(Default)]
 pub(super) struct Nms {
     keys: Vec<Key>,
-    classes: Vec<Class>,
+    counts: Vec<Count>,
+    rivals: Vec<Rivals>,
 }
 
 /// Orders candidates: bits of the score (which order as the scores do, as none is negative), then
@@ -27,10 +28,16 @@ pub(super) struct Nms {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key(u64);
 
-/// What has been looked at and kept of one class.
-#[derive(Default)]
-struct Class {
+/// How many candidates of one class have been looked at and kept.
+#[derive(Clone, Copy, Default)]
+struct Count {
     seen: usize,
+    kept: usize,
+}
+
+/// Kept boxes that suppress each other: of one class, or of all.
+#[derive(Default)]
+struct Rivals {
     kept: usize,
     blocks: Vec<Block>,
 }
@@ -85,8 +92,8 @@ impl Nms {
         mut locate: impl FnMut(u32) -> (u32, [f32; 4]),
         detections: &mut Vec<Detection>,
     ) {
-        self.classes.iter_mut().for_each(Class::clear);
-        let classes = &mut self.classes;
+        self.counts.fill(Count::default());
+        self.rivals.iter_mut().for_each(Rivals::clear);
         let end = detections.len().saturating_add(limits.detections);
         for key in best_first(&mut self.keys).take(limits.top_k.per_image()) {
             if detections.len() >= end {
@@ -96,20 +103,27 @@ impl Nms {
             if !bounds.iter().all(|edge| edge.is_finite()) {
                 continue;
             }
+            let count = of(&mut self.counts, class);
+            count.seen += 1;
+            if count.seen > limits.top_k.per_class() || count.kept >= limits.detections_per_class {
+                continue;
+            }
             let rivals = if limits.class_agnostic { 0 } else { class };
-            if class_of(classes, rivals).admit(bounds, limits) {
+            if of(&mut self.rivals, rivals).admit(bounds, limits.iou) {
+                count.kept += 1;
                 detections.push(Detection { bounds, score: key.score(), class });
             }
         }
     }
 }
 
-fn class_of(classes: &mut Vec<Class>, class: u32) -> &mut Class {
+/// The entry of a class, made where there is none yet.
+fn of<T: Default>(entries: &mut Vec<T>, class: u32) -> &mut T {
     let class = class as usize;
-    if classes.len() <= class {
-        classes.resize_with(class + 1, Class::default);
+    if entries.len() <= class {
+        entries.resize_with(class + 1, T::default);
     }
-    &mut classes[class]
+    &mut entries[class]
 }
 
 /// The keys from the best down, ordering ever larger chunks as they are needed.
@@ -135,19 +149,16 @@ fn best_first(keys: &mut [Key]) -> impl Iterator<Item = Key> {
     .copied()
 }
 
-impl Class {
+impl Rivals {
     fn clear(&mut self) {
-        (self.seen, self.kept) = (0, 0);
+        self.kept = 0;
         self.blocks.clear();
     }
 
     /// Keeps the box unless one kept before overlaps it too much.
-    fn admit(&mut self, bounds: [f32; 4], limits: &Limits) -> bool {
-        self.seen += 1;
+    fn admit(&mut self, bounds: [f32; 4], iou: f32) -> bool {
         let area = area(bounds);
-        let admitted = self.seen <= limits.top_k.per_class()
-            && self.kept < limits.detections_per_class
-            && !self.blocks.iter().any(|block| block.overlaps(bounds, area, limits.iou));
+        let admitted = !self.blocks.iter().any(|block| block.overlaps(bounds, area, iou));
         if admitted {
             self.push(bounds, area);
         }
@@ -258,7 +269,7 @@ mod tests {
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
         let coordinate = 0..40_u8;
         let corner = (coordinate.clone(), coordinate.clone());
-        let one = (0..8_u8, 0..3_u32, corner, 1..20_u8, 1..20_u8).prop_map(
+        let one = (0..8_u8, 0..3_u32, corner, 0..20_u8, 0..20_u8).prop_map(
             |(score, class, (x, y), width, height)| {
                 let (x, y) = (f32::from(x), f32::from(y));
                 let bounds = [x, y, x + f32::from(width), y + f32::from(height)];
@@ -272,13 +283,17 @@ mod tests {
     fn kept_by_definition(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
         let mut order: Vec<usize> = (0..candidates.len()).collect();
         order.sort_by(|&a, &b| candidates[b].0.total_cmp(&candidates[a].0).then(a.cmp(&b)));
+        order.retain(|&index| candidates[index].0 > limits.confidence);
         let mut kept: Vec<Detection> = Vec::new();
-        for (score, class, bounds) in order.into_iter().map(|index| candidates[index]) {
-            let rivals = kept.iter().filter(|d| limits.class_agnostic || d.class == class);
-            if score > limits.confidence
-                && rivals.into_iter().all(|d| iou(d.bounds, bounds) <= limits.iou)
-                && kept.len() < limits.detections
-            {
+        for (rank, &index) in order.iter().enumerate() {
+            let (score, class, bounds) = candidates[index];
+            let of_class = order[..rank].iter().filter(|&&i| candidates[i].1 == class).count();
+            let looked_at = rank < limits.top_k.per_image() && of_class < limits.top_k.per_class();
+            let room = kept.len() < limits.detections
+                && kept.iter().filter(|d| d.class == class).count() < limits.detections_per_class;
+            let mut rivals = kept.iter().filter(|d| limits.class_agnostic || d.class == class);
+            // No overlap can be told of boxes without an area: they suppress nothing.
+            if looked_at && room && !rivals.any(|d| iou(d.bounds, bounds) > limits.iou) {
                 kept.push(Detection { bounds, score, class });
             }
         }
@@ -293,12 +308,19 @@ mod tests {
             confidence in 0..4_u8,
             class_agnostic: bool,
             detections in prop::option::of(0..30_usize),
+            detections_per_class in prop::option::of(0..10_usize),
+            top_k in prop_oneof![
+                (0..100_usize).prop_map(TopK::PerImage),
+                (0..40_usize).prop_map(TopK::PerClass),
+            ],
         ) {
             let limits = Limits {
                 iou: f32::from(iou) / 4.0,
                 confidence: f32::from(confidence) / 8.0,
                 class_agnostic,
                 detections: detections.unwrap_or(usize::MAX),
+                detections_per_class: detections_per_class.unwrap_or(usize::MAX),
+                top_k,
                 ..Limits::NONE
             };
             prop_assert_eq!(kept(&candidates, &limits), kept_by_definition(&candidates, &limits));

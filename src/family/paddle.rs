@@ -4,7 +4,7 @@
 //! (`MultiClassNMS`).
 
 use super::{
-    Detection, Misfit, Mismatch,
+    Detection, Fitting, Misfit, Mismatch,
     queries::Choice,
     signature::{Reader, can_be, is_integer},
     variant::{Batch, Decode},
@@ -71,21 +71,24 @@ impl Decode for Rows {
         detections: &mut [Vec<Detection>],
     ) -> Result<(), Mismatch> {
         let rows = self.reader.rows(outputs, 0, COLUMNS)?;
-        let counts = self.reader.integers(outputs, 1, batch.len())?;
+        let counts = self.reader.integers(outputs, 1, &[batch.len()])?;
         let mut rest = rows.chunks_exact(COLUMNS);
         for (image, found) in detections.iter_mut().enumerate() {
-            let count =
-                counts.at(image).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-            if count > rest.len() {
-                let problem =
-                    format!("image {image} has {count} detections of {} left", rest.len());
-                return Err(self
-                    .reader
-                    .mismatch(problem, format!("{} rows", rows.len() / COLUMNS)));
-            }
+            let count = counts.at(image).unwrap_or(0);
+            let Some(count) = usize::try_from(count).ok().filter(|&count| count <= rest.len())
+            else {
+                let problem = format!("image {image} is said to have {count} detections");
+                return Err(self.reader.mismatch(problem, format!("{} more rows", rest.len())));
+            };
             found.clear();
-            found.extend(rest.by_ref().take(count).filter_map(detection));
+            for row in rest.by_ref().take(count) {
+                found.extend(self.detection(row)?);
+            }
             self.choice.sift(found);
+        }
+        if rest.clone().any(|row| row[0] >= 0.0) {
+            let problem = "it has more rows of detections than its counts tell";
+            return Err(self.reader.mismatch(problem, format!("{} more", rest.len())));
         }
         Ok(())
     }
@@ -93,11 +96,21 @@ impl Decode for Rows {
     fn classes(&self) -> Option<usize> {
         None
     }
+
+    fn fitting(&self) -> Fitting {
+        self.choice.fitting()
+    }
 }
 
-/// A row as a detection; none where its class is negative, which fills up what is not there.
-fn detection(row: &[f32]) -> Option<Detection> {
-    let &[class, score, left, top, right, bottom] = row else { return None };
-    let bounds = [left, top, right, bottom];
-    (class >= 0.0).then_some(Detection { bounds, score, class: class as u32 })
+impl Rows {
+    /// A row as a detection; none where its class is negative, which fills up what is not there.
+    fn detection(&self, row: &[f32]) -> Result<Option<Detection>, Mismatch> {
+        let &[class, score, left, top, right, bottom] = row else { return Ok(None) };
+        if class >= 0.0 && class.fract() != 0.0 {
+            let problem = "the first column is no class number";
+            return Err(self.reader.mismatch(problem, format!("{class}")));
+        }
+        let bounds = [left, top, right, bottom];
+        Ok((class >= 0.0).then_some(Detection { bounds, score, class: class as u32 }))
+    }
 }

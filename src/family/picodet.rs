@@ -7,7 +7,7 @@
 //! COCO, of any other size, take RGB and resize cubically.
 
 use super::{
-    Adapter, Detection, Family, Misfit, Mismatch,
+    Adapter, Detection, Family, Fitting, Misfit, Mismatch,
     anchors::{Detector, Layout, Scores},
     boxes::Boxes,
     classes,
@@ -48,8 +48,13 @@ const LAYOUT_LIMITS: Limits = Limits {
     ..Limits::NONE
 };
 
-const RAW: Variant =
-    Variant { name: "raw head", draws_above: 0.5, keys: Keys::OF_NMS, names: classes::coco };
+const RAW: Variant = Variant {
+    name: "raw head",
+    values: "ImageNet's mean and deviation",
+    draws_above: 0.5,
+    keys: Keys::OF_NMS,
+    names: classes::coco,
+};
 const WITHOUT_NMS: Variant = Variant { name: "without NMS", ..RAW };
 const WITH_NMS: Variant = Variant { name: "NMS in the graph", keys: Keys::FEW, ..RAW };
 const LAYOUT: Variant = Variant { name: "layout model", names: classes::cdla, ..RAW };
@@ -204,5 +209,9 @@ impl Decode for Raw {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
     }
 }

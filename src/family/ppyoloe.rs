@@ -5,7 +5,7 @@
 //! tell which a model is: the scenario does, by `normalize = "unit"`.
 
 use super::{
-    Adapter, Detection, Family, Misfit, Mismatch,
+    Adapter, Detection, Family, Fitting, Misfit, Mismatch,
     anchors::{Detector, Layout, Scores},
     boxes::{Boxes, edges_of},
     classes,
@@ -38,6 +38,7 @@ const LIMITS: Limits = Limits {
 
 const WITHOUT_NMS: Variant = Variant {
     name: "without NMS",
+    values: "ImageNet's mean and deviation",
     draws_above: 0.5,
     keys: Keys::OF_NMS.and_normalize(),
     names: classes::coco,
@@ -87,10 +88,11 @@ impl Family for PpYoloe {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[Extra::ScaleFactor])?;
         let size = reader.fixed_size(&inputs, io)?;
-        let normalise = match options.normalize.unwrap_or(Normalization::Imagenet) {
-            Normalization::Imagenet => paddle::imagenet(),
-            Normalization::Unit => paddle::unit(),
+        let (normalise, values) = match options.normalize.unwrap_or(Normalization::Imagenet) {
+            Normalization::Imagenet => (paddle::imagenet(), WITH_NMS.values),
+            Normalization::Unit => (paddle::unit(), "0 to 1"),
         };
+        let of = |variant: Variant| Variant { values, ..variant };
         let feed = paddle::preprocessor(size, normalise);
         let limits = LIMITS.with(options);
         let detector = Detector::new(limits);
@@ -100,11 +102,11 @@ impl Family for PpYoloe {
             outputs if paddle::are_rows(outputs) => {
                 paddle::one_image(reader, batch)?;
                 let choice = Choice::ALL.with(options);
-                WITH_NMS.fit(reader, options, inputs, feed, Rows { reader, choice })
+                of(WITH_NMS).fit(reader, options, inputs, feed, Rows { reader, choice })
             }
             [scores, distributions] if is_raw(scores, distributions, grid.len()) => {
                 let classes = scores.fixed(2);
-                RAW.fit(reader, options, inputs, feed, Raw { reader, grid, detector, classes })
+                of(RAW).fit(reader, options, inputs, feed, Raw { reader, grid, detector, classes })
             }
             [output] if output.fixed(1) == anchors && can_be(output, [None, None]) => {
                 let columns = output.fixed(2);
@@ -113,11 +115,11 @@ impl Family for PpYoloe {
                 }
                 let classes = columns.map(|columns| columns - EDGES);
                 let decoder = Concatenated { reader, detector, anchors: grid.len(), classes };
-                CONCATENATED.fit(reader, options, inputs, feed, decoder)
+                of(CONCATENATED).fit(reader, options, inputs, feed, decoder)
             }
             outputs => match Boxes::declared(reader, outputs, limits) {
                 Some(boxes) if inputs.has(Extra::ScaleFactor) => {
-                    WITHOUT_NMS.fit(reader, options, inputs, feed, boxes)
+                    of(WITHOUT_NMS).fit(reader, options, inputs, feed, boxes)
                 }
                 Some(_) => {
                     let problem = "without an input scale_factor its boxes cannot be in the \
@@ -163,6 +165,10 @@ impl Decode for Concatenated {
     fn classes(&self) -> Option<usize> {
         self.classes
     }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
+    }
 }
 
 impl Decode for Raw {
@@ -196,5 +202,9 @@ impl Decode for Raw {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
     }
 }

@@ -5,15 +5,15 @@
 //! and PaddleDetection: sigmoid, then the best `top_k` of queries × classes. Of equal scores the
 //! lower query goes first, then the lower class.
 
-use super::Detection;
+use super::{Detection, Fitting, limits::bound};
 use crate::{image::Size, scenario::FamilyOptions};
 use std::cmp::Reverse;
 
 /// Which pairs of query and class are reported.
 #[derive(Clone, Copy)]
 pub(super) struct Choice {
-    /// Most pairs looked at, best first.
-    pub top_k: usize,
+    /// Most pairs looked at, best first; `None` for as many as there are queries.
+    pub top_k: Option<usize>,
     /// Scores must be higher.
     pub confidence: f32,
     /// Most detections kept.
@@ -31,16 +31,31 @@ pub(super) struct Chooser {
 impl Choice {
     /// All detections.
     pub const ALL: Self =
-        Self { top_k: usize::MAX, confidence: f32::NEG_INFINITY, detections: usize::MAX };
+        Self { top_k: None, confidence: f32::NEG_INFINITY, detections: usize::MAX };
 
     /// This choice, changed as `options` say.
     pub fn with(self, options: &FamilyOptions) -> Self {
         let keys = &options.postprocess;
         let number = |value: Option<u32>, own| value.map_or(own, |n| n as usize);
         Self {
-            top_k: number(keys.top_k, self.top_k),
+            top_k: keys.top_k.map(|n| n as usize).or(self.top_k),
             confidence: keys.confidence.unwrap_or(self.confidence),
             detections: number(keys.max_detections, self.detections),
+        }
+    }
+
+    /// For results.
+    pub fn fitting(&self) -> Fitting {
+        Fitting {
+            variant: String::new(),
+            values: String::new(),
+            draws_above: 0.0,
+            confidence: Some(self.confidence).filter(|confidence| confidence.is_finite()),
+            iou: None,
+            top_k: self.top_k,
+            max_detections: bound(self.detections),
+            class_agnostic: false,
+            multi_label: true,
         }
     }
 
@@ -69,7 +84,7 @@ impl Chooser {
         found: &mut Vec<Detection>,
     ) {
         found.clear();
-        self.rank(logits, choice.top_k);
+        self.rank(logits, choice.top_k.unwrap_or(boxes.len() / 4));
         let detection = |&(score, Reverse(index)): &(f32, Reverse<usize>)| {
             let query = &boxes[index / classes * 4..][..4];
             let bounds = in_image([query[0], query[1], query[2], query[3]], size);

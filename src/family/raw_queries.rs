@@ -3,7 +3,7 @@
 //! how it was resized.
 
 use super::{
-    Detection, Mismatch,
+    Detection, Fitting, Mismatch,
     queries::{Choice, Chooser},
     signature::{Reader, can_be},
     variant::{Batch, Decode},
@@ -70,17 +70,19 @@ impl Decode for RawQueries {
         let (boxes, shape) = self.reader.floats(outputs, self.boxes, batch.len())?;
         self.reader.expect(self.boxes, shape, [queries, COORDINATES])?;
         self.classes = Some(classes);
-        // Hugging Face looks at as many pairs as there are queries; the others have 300 of both.
-        let choice = Choice { top_k: self.choice.top_k.min(queries * classes), ..self.choice };
         for (image, found) in detections.iter_mut().enumerate() {
             let logits = &logits[image * queries * classes..][..queries * classes];
             let boxes = &boxes[image * queries * COORDINATES..][..queries * COORDINATES];
-            self.chooser.choose(logits, boxes, classes, batch.sizes[image], choice, found);
+            self.chooser.choose(logits, boxes, classes, batch.sizes[image], self.choice, found);
         }
         Ok(())
     }
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.choice.fitting()
     }
 }

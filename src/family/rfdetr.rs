@@ -18,8 +18,13 @@ use crate::{
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-const VARIANT: Variant =
-    Variant { name: "RF-DETR", draws_above: 0.5, keys: Keys::OF_QUERIES, names: classes::coco_ids };
+const VARIANT: Variant = Variant {
+    name: "RF-DETR",
+    values: "ImageNet's mean and deviation",
+    draws_above: 0.5,
+    keys: Keys::OF_QUERIES,
+    names: classes::coco_ids,
+};
 
 /// The family.
 pub(super) struct RfDetr;
@@ -44,7 +49,7 @@ impl Family for RfDetr {
         let inputs = reader.inputs(io, batch, &[])?;
         let size = reader.fixed_size(&inputs, io)?;
         let confidence = if evaluates(options) { f32::NEG_INFINITY } else { 0.5 };
-        let choice = Choice { top_k: 300, confidence, ..Choice::ALL }.with(options);
+        let choice = Choice { top_k: Some(300), confidence, ..Choice::ALL }.with(options);
         let Some(decoder) = RawQueries::declared(reader, &io.outputs, choice) else {
             return Err(reader.foreign(io).into());
         };

@@ -9,7 +9,9 @@
 //! default.
 
 use super::{
-    Adapter, Detection, Family, Misfit, Mismatch, classes,
+    Adapter, Detection, Family, Fitting, Misfit, Mismatch,
+    boxes::edges_of,
+    classes,
     limits::{Keys, evaluates},
     paddle::{self, Rows},
     queries::{Choice, in_image},
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
     scenario::FamilyOptions,
-    tensor::{DType, ModelIo, Outputs, TensorInfo},
+    tensor::{ModelIo, Outputs, TensorInfo},
 };
 
 const DEFAULT_SIZE: Size = Size { width: 640, height: 640 };
@@ -29,6 +31,7 @@ const TOP_K: usize = 300;
 
 const RAW: Variant = Variant {
     name: "lyuwenyu, without post-processing",
+    values: "0 to 1",
     draws_above: 0.6,
     keys: Keys::OF_QUERIES,
     names: classes::coco,
@@ -80,9 +83,8 @@ impl Family for RtDetr {
         let reader = Reader::of(self);
         let known = [Extra::OriginalSize, Extra::InputSize, Extra::ScaleFactor];
         let inputs = reader.inputs(io, batch, &known)?;
-        let size = inputs.size.unwrap_or(DEFAULT_SIZE);
-        let paddle = inputs.has(Extra::InputSize) && inputs.has(Extra::ScaleFactor);
-        let all = Choice { top_k: TOP_K, ..Choice::ALL };
+        let size = inputs.size_or(DEFAULT_SIZE);
+        let sized = inputs.has(Extra::InputSize) && inputs.has(Extra::ScaleFactor);
         match (io.inputs.len(), io.outputs.as_slice()) {
             (1, [rows]) if is_rows(rows) => {
                 let confidence = if evaluates(options) { 0.001 } else { 0.25 };
@@ -96,20 +98,24 @@ impl Family for RtDetr {
                 let choice = Choice::ALL.with(options);
                 POST.fit(reader, options, inputs, pillow(size), Post { reader, choice })
             }
-            (3, outputs) if paddle && paddle::are_rows(outputs) => {
+            (3, outputs) if sized && paddle::are_rows(outputs) => {
                 let decoder = Rows { reader, choice: Choice::ALL.with(options) };
                 let feed = paddle::preprocessor(size, paddle::unit());
                 PADDLE.fit(reader, options, inputs, feed, decoder)
             }
             (1, outputs) => {
                 let hugging_face = io.inputs[0].name == "pixel_values";
-                let confidence =
-                    if hugging_face && !evaluates(options) { 0.5 } else { f32::NEG_INFINITY };
-                let choice = Choice { confidence, ..all }.with(options);
-                let Some(decoder) = RawQueries::declared(reader, outputs, choice) else {
+                let (variant, choice) = if !hugging_face {
+                    (RAW, Choice { top_k: Some(TOP_K), ..Choice::ALL })
+                } else if evaluates(options) {
+                    (HUGGING_FACE, Choice::ALL)
+                } else {
+                    (HUGGING_FACE, Choice { confidence: 0.5, ..Choice::ALL })
+                };
+                let Some(decoder) = RawQueries::declared(reader, outputs, choice.with(options))
+                else {
                     return Err(reader.foreign(io).into());
                 };
-                let variant = if hugging_face { HUGGING_FACE } else { RAW };
                 variant.fit(reader, options, inputs, pillow(size), decoder)
             }
             _ => Err(reader.foreign(io).into()),
@@ -151,7 +157,6 @@ fn classes_of(rows: &TensorInfo) -> Option<usize> {
 fn is_post(labels: &TensorInfo, boxes: &TensorInfo, scores: &TensorInfo) -> bool {
     is_integer(labels)
         && labels.rank().is_none_or(|rank| rank == 2)
-        && boxes.dtype == DType::F32
         && can_be(boxes, [None, Some(COORDINATES)])
         && can_be(scores, [None])
 }
@@ -166,11 +171,11 @@ impl Decode for Post {
         let (scores, [queries]) = self.reader.floats(outputs, 2, batch.len())?;
         let (boxes, shape) = self.reader.floats(outputs, 1, batch.len())?;
         self.reader.expect(1, shape, [queries, COORDINATES])?;
-        let labels = self.reader.integers(outputs, 0, scores.len())?;
+        let labels = self.reader.integers(outputs, 0, &[batch.len(), queries])?;
         for (image, found) in detections.iter_mut().enumerate() {
             let detection = |index: usize| {
                 let class = labels.at(index).and_then(|label| u32::try_from(label).ok())?;
-                let bounds = super::boxes::edges_of(&boxes[index * COORDINATES..]);
+                let bounds = edges_of(&boxes[index * COORDINATES..]);
                 Some(Detection { bounds, score: scores[index], class })
             };
             found.clear();
@@ -183,6 +188,10 @@ impl Decode for Post {
     fn classes(&self) -> Option<usize> {
         None
     }
+
+    fn fitting(&self) -> Fitting {
+        self.choice.fitting()
+    }
 }
 
 impl Decode for Ultralytics {
@@ -193,6 +202,10 @@ impl Decode for Ultralytics {
         detections: &mut [Vec<Detection>],
     ) -> Result<(), Mismatch> {
         let (values, [queries, columns]) = self.reader.floats(outputs, 0, batch.len())?;
+        if queries > MAX_QUERIES || columns > MAX_QUERIES {
+            let problem = "it has thousands of rows or columns, which are not those of queries";
+            return Err(self.reader.mismatch(problem, format!("{queries} × {columns}")));
+        }
         let least = columns.max(COORDINATES + 1);
         let declared = self.classes.map_or(least, |classes| classes + COORDINATES);
         self.reader.expect(0, [queries, columns], [queries, declared])?;
@@ -205,7 +218,7 @@ impl Decode for Ultralytics {
             found.clear();
             for row in values.chunks_exact(columns) {
                 let (score, class) = self.best(row)?;
-                let bounds = in_image(super::boxes::edges_of(row), size);
+                let bounds = in_image(edges_of(row), size);
                 found.push(Detection { bounds, score, class });
             }
             self.choice.sift(found);
@@ -215,6 +228,10 @@ impl Decode for Ultralytics {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.choice.fitting()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What families ask of a model's inputs and outputs, declared and actual. Reads no pixels.
 
-use super::{Family, Mismatch};
+use super::{Family, Misfit, Mismatch};
 use crate::{
     image::Size,
     tensor::{DType, Elements, ModelIo, Outputs, TensorInfo, TensorView},
@@ -39,8 +39,8 @@ pub(super) enum Role {
 pub(super) struct Inputs {
     /// Images in a batch.
     pub batch: usize,
-    /// Width and height, where the model fixes both.
-    pub size: Option<Size>,
+    /// Width and height, where the model fixes them.
+    sides: [Option<usize>; 2],
     /// Name and role of each, in the model's order.
     pub slots: Vec<(String, Role)>,
 }
@@ -53,6 +53,8 @@ pub(super) enum Integers<'a> {
 }
 
 impl Extra {
+    const ALL: [Self; 3] = [Self::ScaleFactor, Self::InputSize, Self::OriginalSize];
+
     /// What the projects' exports call it.
     fn name(self) -> &'static str {
         match self {
@@ -71,6 +73,12 @@ impl Extra {
 }
 
 impl Inputs {
+    /// Width and height, from `default` where the model leaves them open.
+    pub fn size_or(&self, default: Size) -> Size {
+        let [width, height] = self.sides;
+        Size { width: width.unwrap_or(default.width), height: height.unwrap_or(default.height) }
+    }
+
     /// Whether one of them is filled with `extra`.
     pub fn has(&self, extra: Extra) -> bool {
         self.slots.iter().any(|&(_, role)| matches!(role, Role::Extra(found, _) if found == extra))
@@ -111,46 +119,45 @@ impl Reader {
     }
 
     /// The inputs, if they are one image of float32, batch × 3 × height × width, and any of
-    /// `extras`, and take `batch` images. An extra is known by its name, or, if there is but one
-    /// and `extras` has but one, by its shape.
-    pub fn inputs(self, io: &ModelIo, batch: usize, extras: &[Extra]) -> Result<Inputs, Mismatch> {
+    /// `extras`, and take `batch` images. An extra is known by its name, or, if there is but one,
+    /// `extras` has but one, and the name is not that of another, by its shape.
+    pub fn inputs(self, io: &ModelIo, batch: usize, extras: &[Extra]) -> Result<Inputs, Misfit> {
         if batch == 0 {
-            return Err(self.mismatch("a batch of no images", list(&io.inputs)));
+            return Err(self.mismatch("a batch of no images", list(&io.inputs)).into());
         }
-        let mut inputs = Inputs { batch, size: None, slots: Vec::new() };
+        let mut inputs = Inputs { batch, sides: [None; 2], slots: Vec::new() };
         for info in &io.inputs {
             let role = if info.rank() == Some(4) || io.inputs.len() == 1 {
-                inputs.size = self.image(info)?;
+                inputs.sides = self.image(info)?;
                 Role::Image
             } else {
                 Role::Extra(self.extra(info, extras, io.inputs.len())?, info.dtype)
             };
             if let Some(twice) = inputs.slots.iter().find(|slot| slot.1 == role) {
                 let problem = format!("inputs `{}` and `{}` are the same", twice.0, info.name);
-                return Err(self.mismatch(problem, list(&io.inputs)));
+                return Err(self.mismatch(problem, list(&io.inputs)).into());
             }
             if let Some(fixed) = info.fixed(0).filter(|&fixed| fixed != batch) {
-                let problem =
-                    format!("the batch of input `{}` is fixed at {fixed}, not {batch}", info.name);
-                return Err(self.mismatch(problem, list(&io.inputs)));
+                return Err(Misfit::Batch { input: info.name.clone(), fixed, batch });
             }
             inputs.slots.push((info.name.clone(), role));
         }
         if inputs.slots.iter().any(|slot| slot.1 == Role::Image) {
             Ok(inputs)
         } else {
-            Err(self.mismatch("no input takes images", list(&io.inputs)))
+            Err(self.mismatch("no input takes images", list(&io.inputs)).into())
         }
     }
 
     /// The size of the images, which the model must fix.
     pub fn fixed_size(self, inputs: &Inputs, io: &ModelIo) -> Result<Size, Mismatch> {
         let open = || self.mismatch("height or width is not fixed", list(&io.inputs));
-        inputs.size.ok_or_else(open)
+        let [width, height] = inputs.sides;
+        width.zip(height).map(|(width, height)| Size { width, height }).ok_or_else(open)
     }
 
-    /// Checks an image input and returns its size, where it is fixed.
-    fn image(self, info: &TensorInfo) -> Result<Option<Size>, Mismatch> {
+    /// Checks an image input and returns its width and height, where they are fixed.
+    fn image(self, info: &TensorInfo) -> Result<[Option<usize>; 2], Mismatch> {
         let wrong = |problem: String| Err(self.mismatch(problem, info.to_string()));
         if info.dtype != DType::F32 {
             return wrong(format!("input `{}` is not float32", info.name));
@@ -158,16 +165,17 @@ impl Reader {
         if info.rank() != Some(4) || info.fixed(1).is_some_and(|channels| channels != 3) {
             return wrong(format!("input `{}` is not batch × 3 × height × width", info.name));
         }
-        let size = fixed_size(info);
-        if size.is_some_and(|size| size.pixels() == 0) {
+        let sides = [info.fixed(3), info.fixed(2)];
+        if sides.contains(&Some(0)) {
             return wrong("the images it takes have no pixels".to_owned());
         }
-        Ok(size)
+        Ok(sides)
     }
 
     fn extra(self, info: &TensorInfo, extras: &[Extra], inputs: usize) -> Result<Extra, Mismatch> {
         let named = extras.iter().find(|extra| extra.name() == info.name);
-        let only = if let ([only], 2) = (extras, inputs) { Some(only) } else { None };
+        let other = Extra::ALL.iter().any(|extra| extra.name() == info.name);
+        let only = if let ([only], 2, false) = (extras, inputs, other) { Some(only) } else { None };
         let Some(&extra) = named.or(only) else {
             let known: String = extras.iter().map(|e| format!(", {}", e.name())).collect();
             let problem = format!("input `{}` is none of: the image{known}", info.name);
@@ -247,13 +255,13 @@ impl Reader {
         }
     }
 
-    /// The integers of output `index`, which must be at least `least`.
-    pub fn integers(
+    /// The integers of output `index`, which must have this shape.
+    pub fn integers<'a>(
         self,
-        outputs: &dyn Outputs,
+        outputs: &'a dyn Outputs,
         index: usize,
-        least: usize,
-    ) -> Result<Integers<'_>, Mismatch> {
+        shape: &[usize],
+    ) -> Result<Integers<'a>, Mismatch> {
         let view = self.view(outputs, index)?;
         let integers = match view.elements {
             Elements::I32(numbers) => Integers::Narrow(numbers),
@@ -263,8 +271,9 @@ impl Reader {
                 return Err(self.mismatch(problem, format!("shape {:?}", view.shape)));
             }
         };
-        if integers.len() < least {
-            let problem = format!("output {index} has {} numbers, not {least}", integers.len());
+        let count: usize = shape.iter().product();
+        if view.shape.dims() != shape || integers.len() != count {
+            let problem = format!("output {index} is not of the shape {shape:?}");
             return Err(self.mismatch(problem, format!("shape {:?}", view.shape)));
         }
         Ok(integers)
@@ -272,7 +281,7 @@ impl Reader {
 
     fn view(self, outputs: &dyn Outputs, index: usize) -> Result<TensorView<'_>, Mismatch> {
         outputs.get(index).ok_or_else(|| {
-            let problem = format!("there is no output {index} of a type that is read here");
+            let problem = format!("there is no output {index} of float32, int32 or int64");
             self.mismatch(problem, format!("{} outputs", outputs.count()))
         })
     }
@@ -306,11 +315,6 @@ pub(super) fn can_be<const R: usize>(info: &TensorInfo, wanted: [Option<usize>; 
 /// Whether the element type is one of whole numbers that are read here.
 pub(super) fn is_integer(info: &TensorInfo) -> bool {
     matches!(info.dtype, DType::I32 | DType::I64)
-}
-
-/// Width and height, where the input fixes both.
-fn fixed_size(input: &TensorInfo) -> Option<Size> {
-    Some(Size { height: input.fixed(2)?, width: input.fixed(3)? })
 }
 
 /// Inputs or outputs in one line.

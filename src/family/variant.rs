@@ -2,7 +2,7 @@
 //! says which, and nothing else.
 
 use super::{
-    Adapter, Detection, Misfit, Mismatch,
+    Adapter, Detection, Fitting, Misfit, Mismatch,
     feed::Feed,
     limits::Keys,
     signature::{Inputs, Reader},
@@ -21,6 +21,8 @@ pub(super) type Names = fn(usize) -> Option<&'static [&'static str]>;
 pub(super) struct Variant {
     /// Its name in results.
     pub name: &'static str,
+    /// What its input values are.
+    pub values: &'static str,
     /// Score above which the project draws a box.
     pub draws_above: f32,
     /// Keys of a scenario that have an effect.
@@ -41,6 +43,9 @@ pub(super) trait Decode {
 
     /// Number of classes, once known.
     fn classes(&self) -> Option<usize>;
+
+    /// The numbers in force; what the variant knows is left open.
+    fn fitting(&self) -> Fitting;
 }
 
 /// The images that were put in.
@@ -52,6 +57,7 @@ pub(super) struct Batch<'a> {
 /// A variant fitted to a model.
 struct Fitted<D> {
     variant: Variant,
+    reader: Reader,
     feed: Feed,
     decoder: D,
 }
@@ -79,17 +85,31 @@ impl Variant {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         self.keys.check(reader.family, self.name, options)?;
         let feed = Feed::new(reader, inputs, preprocessor)?;
-        Ok(Box::new(Fitted { variant: self, feed, decoder }))
+        let fitted = Fitted { variant: self, reader, feed, decoder };
+        fitted.some_classes()?;
+        Ok(Box::new(fitted))
+    }
+}
+
+/// Highest score; a little more than 1 for what was computed in half precision.
+const MOST: f32 = 1.001;
+
+impl<D: Decode> Fitted<D> {
+    /// Refuses a model without classes.
+    fn some_classes(&self) -> Result<(), Mismatch> {
+        if self.decoder.classes() == Some(0) {
+            return Err(self.reader.mismatch("its outputs leave no classes", "none"));
+        }
+        Ok(())
     }
 }
 
 impl<D: Decode> Adapter for Fitted<D> {
-    fn variant(&self) -> &'static str {
-        self.variant.name
-    }
-
-    fn draws_above(&self) -> f32 {
-        self.variant.draws_above
+    fn fitting(&self) -> Fitting {
+        let Variant { name, values, draws_above, .. } = self.variant;
+        let mut fitting = self.decoder.fitting();
+        (fitting.variant, fitting.values) = (name.to_owned(), values.to_owned());
+        Fitting { draws_above, ..fitting }
     }
 
     fn classes(&self) -> Option<usize> {
@@ -112,7 +132,17 @@ impl<D: Decode> Adapter for Fitted<D> {
     ) -> Result<(), Mismatch> {
         detections.resize_with(sizes.len(), Vec::new);
         let batch = Batch { sizes, feed: &self.feed };
-        self.decoder.decode(outputs, &batch, detections)
+        self.decoder.decode(outputs, &batch, detections)?;
+        self.some_classes()?;
+        // The best come first.
+        match detections.iter().filter_map(|found| found.first()).find(|d| d.score > MOST) {
+            None => Ok(()),
+            Some(best) => {
+                let problem = "what should be scores are above 1: the model is of another family \
+                               or does another task";
+                Err(self.reader.mismatch(problem, format!("{}", best.score)))
+            }
+        }
     }
 
     fn class_names(&self) -> Option<&'static [&'static str]> {

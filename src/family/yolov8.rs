@@ -6,7 +6,7 @@
 //! default.
 
 use super::{
-    Adapter, Detection, Family, Misfit, Mismatch,
+    Adapter, Detection, Family, Fitting, Misfit, Mismatch,
     anchors::{Detector, Layout, Scores},
     classes,
     limits::{self, Keys, Limits, TopK},
@@ -36,8 +36,13 @@ const DEPLOYMENT: Limits = Limits {
 };
 const EVALUATION: Limits = Limits { confidence: 0.001, multi_label: true, ..DEPLOYMENT };
 
-const VARIANT: Variant =
-    Variant { name: "without NMS", draws_above: 0.25, keys: Keys::OF_NMS, names: classes::coco };
+const VARIANT: Variant = Variant {
+    name: "without NMS",
+    values: "0 to 1",
+    draws_above: 0.25,
+    keys: Keys::OF_NMS,
+    names: classes::coco,
+};
 
 /// The family.
 pub(super) struct Yolov8;
@@ -73,7 +78,7 @@ impl Family for Yolov8 {
         };
         let classes = declared_classes(reader, output)?;
         let preprocessor = Preprocessor::new(
-            inputs.size.unwrap_or(DEFAULT_SIZE),
+            inputs.size_or(DEFAULT_SIZE),
             Fit::Letterbox { pad: PAD },
             Interpolation::Linear,
             Normalise::unit(ChannelOrder::Rgb),
@@ -148,6 +153,10 @@ impl Decode for Decoder {
 
     fn classes(&self) -> Option<usize> {
         self.classes
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.detector.limits.fitting()
     }
 }
 

@@ -8,6 +8,9 @@ use super::{Image, Size, exif::Orientation, jpeg, png};
 /// Most pixels an image may have; a header that claims more is refused before any allocation.
 pub const MAX_PIXELS: usize = 100_000_000;
 
+/// Most pixels a side may have: positions in OpenCV's `warpPerspective` have 16 bits.
+pub const MAX_SIDE: usize = 32_767;
+
 /// Formats that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -34,7 +37,10 @@ pub enum DecodeError {
         first: String,
     },
     /// The header claims more pixels than are accepted.
-    #[error("the image claims {} × {} pixels; the limit is {MAX_PIXELS} pixels", .0.width, .0.height)]
+    #[error(
+        "the image claims {} × {} pixels; the limit is {MAX_PIXELS} pixels, and {MAX_SIDE} a side",
+        .0.width, .0.height
+    )]
     TooLarge(Size),
     /// The file ends too early.
     #[error("truncated {0}: the file ends before the image does")]
@@ -120,7 +126,7 @@ impl DecodeError {
 
 /// Gives `image` the size a header claims, or refuses it.
 pub(super) fn resize(image: &mut Image, size: Size) -> Result<(), DecodeError> {
-    if size.pixels() > MAX_PIXELS {
+    if size.pixels() > MAX_PIXELS || size.width.max(size.height) > MAX_SIDE {
         return Err(DecodeError::TooLarge(size));
     }
     (image.width, image.height) = (size.width, size.height);

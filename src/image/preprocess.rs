@@ -57,7 +57,7 @@ impl Preprocessor {
     }
 
     /// Fills `input` (three planes of rows, [`Preprocessor::floats`] in all) from `image`.
-    /// Allocates nothing for a size that it has seen.
+    /// Allocates nothing for a size that is among the last 256 it has seen.
     ///
     /// # Panics
     /// If the image has no pixels or not as many as its size says, or `input` another length.

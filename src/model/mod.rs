@@ -45,9 +45,8 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     if bytes.is_empty() {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
-    let signature = Signature::read(&bytes).map_err(|error| {
-        refuse(format!("no usable ONNX file: {error}; export or copy it again"))
-    })?;
+    let signature = Signature::read(&bytes)
+        .map_err(|error| refuse(format!("no usable ONNX file: {error}; {}", cure(path))))?;
     let mut identity = sha256(&bytes);
     let mut size = bytes.len() as u64;
     for (name, &needed) in &signature.external {
@@ -56,6 +55,19 @@ pub fn open(path: &Path) -> Result<Model, Error> {
         identity = sha256(format!("{identity}{}", sha256(&weights)).as_bytes());
     }
     Ok(Model { signature, bytes: size, sha256: identity })
+}
+
+/// What to do about a file that is no ONNX.
+fn cure(path: &Path) -> &'static str {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("pdmodel" | "pdiparams" | "json") => {
+            "a model of Paddle has to be exported to ONNX: docs/MODELS.md"
+        }
+        Some("pt" | "pth" | "ckpt" | "safetensors") => {
+            "a checkpoint has to be exported to ONNX: docs/MODELS.md"
+        }
+        _ => "export or copy it again",
+    }
 }
 
 /// A file with weights beside the model. A model comes from a stranger: it may not name files

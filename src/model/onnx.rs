@@ -72,7 +72,10 @@ impl Signature {
     fn metadata(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
         let (key, text) = entry(fields)?;
         if key == "names" {
-            self.classes = class_names(&text).unwrap_or_default();
+            let names = class_names(&text).unwrap_or_default();
+            // A network that was never trained calls its classes by their numbers.
+            let numbered = names.iter().enumerate().all(|(n, name)| *name == n.to_string());
+            self.classes = if numbered { Vec::new() } else { names };
         }
         Ok(())
     }

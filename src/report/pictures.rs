@@ -91,7 +91,8 @@ impl<'r> Choice<'r> {
         };
         let options = run.info.options.get(&model.name);
         let chosen = options.is_some_and(|options| options.postprocess.confidence.is_some());
-        Self { names: &model.classes, above: if chosen { 0.0 } else { model.draws_above } }
+        let own = model.fitting.as_ref().map_or(0.0, |fitting| fitting.draws_above);
+        Self { names: &model.classes, above: if chosen { 0.0 } else { own } }
     }
 
     /// What is drawn, best last and so on top.

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::{self, Session},
-        family::{Adapter, Detection, Mismatch},
+        family::{Adapter, Detection, Fitting, Mismatch},
         image::{Image, Size},
         tensor::{ModelIo, Outputs, TensorSet, TensorView},
         timing::{Span, Stage},
@@ -236,12 +236,8 @@ mod tests {
     }
 
     impl Adapter for Scripted {
-        fn variant(&self) -> &'static str {
-            "scripted"
-        }
-
-        fn draws_above(&self) -> f32 {
-            0.5
+        fn fitting(&self) -> Fitting {
+            unreachable!("only preflight asks")
         }
 
         fn classes(&self) -> Option<usize> {

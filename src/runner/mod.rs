@@ -112,6 +112,8 @@ pub struct Runnable {
     pub model: PathBuf,
     /// What the scenario says about its family.
     pub options: FamilyOptions,
+    /// How many class names the scenario gives; 0 if none.
+    pub class_names: usize,
     /// SHA-256 that it had when the run began; none for an engine that does not read it.
     pub model_sha256: Option<String>,
 }
@@ -173,6 +175,16 @@ pub fn run(
     Ok(if interrupts() > 0 { End::Interrupted } else { End::Complete })
 }
 
+/// What is wrong with a number of class names; nothing if none are given or the classes are not
+/// known.
+fn wrong_count(names: usize, classes: Option<usize>) -> Option<String> {
+    let classes = classes.filter(|&classes| names != 0 && names != classes)?;
+    Some(format!(
+        "the model has {classes} classes, the file of model.classes names {names}; give one line \
+         per class, in their order"
+    ))
+}
+
 fn launch_one(
     runnable: &Runnable,
     launch: u32,
@@ -192,6 +204,7 @@ fn launch_one(
         images: setup.images.clone(),
         measure: setup.measure.clone(),
         options: runnable.options.clone(),
+        class_names: runnable.class_names,
         engine: setup.engine.clone(),
         beacon: beacon.clone(),
         detections: setup.detections && launch == 0,

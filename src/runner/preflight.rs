@@ -5,11 +5,11 @@ use super::{Message, Reason, Runnable, Task, Workers};
 use crate::{
     device::Kind,
     engine::{self, Runtime},
-    family::{self, Adapter},
+    family::{self, Adapter, Fitting},
     image::{Decoder, Image},
     model,
     os::FilePath,
-    scenario::{self, Cell, Plan, Scenario},
+    scenario::{self, Cell, FamilyOptions, Plan, Scenario},
     tensor::ModelIo,
 };
 use serde::{Deserialize, Serialize};
@@ -57,12 +57,9 @@ pub struct ModelFacts {
     /// Class names that the scenario gives, the file holds or the family knows; empty where none
     /// does.
     pub classes: Vec<String>,
-    /// Which variant of its family it is; empty where only the loaded model tells.
-    #[serde(default)]
-    pub variant: String,
-    /// Score above which its project draws a box.
-    #[serde(default)]
-    pub draws_above: f32,
+    /// What it was taken for; none where only the loaded model tells.
+    #[serde(flatten)]
+    pub fitting: Option<Fitting>,
 }
 
 /// What identifies an image file.
@@ -123,14 +120,7 @@ pub fn preflight(
 
 type Engines = BTreeMap<String, Result<Runtime, Reason>>;
 type Models = BTreeMap<String, model::Model>;
-type Fits = BTreeMap<String, Fit>;
-
-/// What is known of a model fitted to its family.
-struct Fit {
-    variant: &'static str,
-    draws_above: f32,
-    names: &'static [&'static str],
-}
+type Fits = BTreeMap<String, (Fitting, &'static [&'static str])>;
 
 fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
     let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
@@ -139,6 +129,7 @@ fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
         cell: cell.clone(),
         model: entry.map(|entry| entry.path.clone()).unwrap_or_default(),
         options: entry.map(|entry| entry.options.clone()).unwrap_or_default(),
+        class_names: entry.map_or(0, |entry| entry.classes.len()),
         model_sha256: model.map(|model| model.sha256.clone()),
     }
 }
@@ -187,7 +178,7 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
         let model = models.get(&entry.name)?;
         let fit = fits.get(&entry.name);
         let named = [&entry.classes, &model.signature.classes].into_iter().find(|n| !n.is_empty());
-        let known = || fit.map_or(&[][..], |fit| fit.names).iter().map(ToString::to_string);
+        let known = || fit.map_or(&[][..], |(_, names)| names).iter().map(ToString::to_string);
         Some(ModelFacts {
             name: entry.name.clone(),
             path: FilePath(entry.path.clone()),
@@ -196,8 +187,7 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
             weights: model.signature.weights.precision().to_string(),
             opset: model.signature.opset,
             classes: named.cloned().unwrap_or_else(|| known().collect()),
-            variant: fit.map_or("", |fit| fit.variant).to_owned(),
-            draws_above: fit.map_or(0.0, |fit| fit.draws_above),
+            fitting: fit.map(|(fitting, _)| fitting.clone()),
         })
     };
     scenario.models.iter().filter_map(fact).collect()
@@ -208,18 +198,21 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
 fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem>) -> Fits {
     let mut fits = Fits::new();
     for entry in &scenario.models {
-        let Some(io) = models.get(&entry.name).map(|model| &model.signature.io) else { continue };
+        let Some(signature) = models.get(&entry.name).map(|model| &model.signature) else {
+            continue;
+        };
+        let io = &signature.io;
         let batch = image_batch(io).unwrap_or(1);
         match adapt(entry, io, batch) {
             None => {}
             Some(Err(misfit)) => {
-                problems.push(Problem(format!("model `{}`: {misfit}", entry.name)));
+                let others = other_families(entry, io, batch);
+                problems.push(Problem(format!("model `{}`: {misfit}{others}", entry.name)));
             }
             Some(Ok(adapter)) => {
-                problems.extend(wrong_names(entry, adapter.classes()));
+                problems.extend(wrong_names(entry, &signature.classes, adapter.classes()));
                 let names = adapter.class_names().unwrap_or_default();
-                let (variant, draws_above) = (adapter.variant(), adapter.draws_above());
-                fits.insert(entry.name.clone(), Fit { variant, draws_above, names });
+                fits.insert(entry.name.clone(), (adapter.fitting(), names));
             }
         }
     }
@@ -241,21 +234,37 @@ fn adapt(
     }))
 }
 
+/// Other families that would take a model, for an error message.
+fn other_families(entry: &scenario::Model, io: &ModelIo, batch: usize) -> String {
+    let takes = |family: &&&dyn family::Family| {
+        family.name() != entry.family && family.adapt(io, batch, &FamilyOptions::default()).is_ok()
+    };
+    let names: Vec<&str> = family::all().iter().filter(takes).map(|f| f.name()).collect();
+    if names.is_empty() { String::new() } else { format!("; it would fit {}", names.join(" or ")) }
+}
+
 /// The batch that the images' input fixes.
 fn image_batch(io: &ModelIo) -> Option<usize> {
     io.inputs.iter().find(|input| input.rank() == Some(4))?.fixed(0)
 }
 
-/// A file with names that are not those of the model's classes.
-fn wrong_names(entry: &scenario::Model, classes: Option<usize>) -> Option<Problem> {
-    let (given, classes) = (entry.classes.len(), classes?);
-    (given != 0 && given != classes).then(|| {
-        Problem(format!(
-            "model `{}` has {classes} classes, the file of model.classes names {given}; give one \
-             line per class, in their order",
-            entry.name
-        ))
-    })
+/// Names, from a file or in the model, that are not those of the classes.
+fn wrong_names(entry: &scenario::Model, own: &[String], classes: Option<usize>) -> Option<Problem> {
+    let (name, classes) = (&entry.name, classes?);
+    let problem = if !entry.classes.is_empty() {
+        super::wrong_count(entry.classes.len(), Some(classes))
+            .map(|problem| format!("model `{name}`: {problem}"))
+    } else {
+        (!own.is_empty() && own.len() != classes).then(|| {
+            format!(
+                "model `{name}` names {} classes, but its outputs are those of {classes}: is it a \
+                 pose, segmentation or rotated-box model? family `{}` reads detectors alone",
+                own.len(),
+                entry.family
+            )
+        })
+    };
+    problem.map(Problem)
 }
 
 /// Why a cell cannot run here, if it cannot.
@@ -275,14 +284,29 @@ fn obstacle(
     if let Some(Err(reason)) = engines.get(&cell.id.engine) {
         return Some(reason.0.clone());
     }
-    let model = models.get(&cell.id.model)?;
     if !reads_model(&cell.id.engine) {
-        return None;
+        return empty_engine_obstacle(cell);
     }
+    let model = models.get(&cell.id.model)?;
     let entry = scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
-    precision_obstacle(cell, model)
-        .or_else(|| batch_obstacle(cell, model))
-        .or_else(|| adapt(entry, &model.signature.io, cell.id.batch as usize)?.err())
+    let misfit = || {
+        let reason = adapt(entry, &model.signature.io, cell.id.batch as usize)?.err()?;
+        Some(format!("model `{}`: {reason}", cell.id.model))
+    };
+    precision_obstacle(cell, model).or_else(misfit)
+}
+
+/// An engine that reads no model has the inputs and outputs of one family.
+fn empty_engine_obstacle(cell: &Cell) -> Option<String> {
+    (cell.id.family != engine::null::FAMILY).then(|| {
+        format!(
+            "engine `{}` reads no model and pretends to be one of family `{}`, not `{}`; use that \
+             family",
+            cell.id.engine,
+            engine::null::FAMILY,
+            cell.id.family
+        )
+    })
 }
 
 fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
@@ -294,18 +318,6 @@ fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
             cell.id.model
         )
     })
-}
-
-fn batch_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
-    let (asked, inputs) = (cell.id.batch as usize, &model.signature.io.inputs);
-    let (input, fixed) = inputs
-        .iter()
-        .find_map(|input| Some((input, input.fixed(0)?)).filter(|&(_, fixed)| fixed != asked))?;
-    Some(format!(
-        "the batch of model `{}` is fixed at {fixed} (input `{}`), {asked} was asked for; export it \
-         with a dynamic batch, or use batch = [{fixed}]",
-        cell.id.model, input.name
-    ))
 }
 
 /// Decodes every image once, on all processors.

@@ -45,6 +45,8 @@ pub struct Job {
     pub measure: Measure,
     /// What the scenario says about the model's family.
     pub options: FamilyOptions,
+    /// How many class names the scenario gives; 0 if none.
+    pub class_names: usize,
     /// Engine options.
     pub engine: EngineOptions,
     /// File in which the worker leaves the stage it is in.

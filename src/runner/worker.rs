@@ -87,6 +87,10 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     };
     let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen)
         .map_err(|error| refused(with_hint(error.to_string(), batch)))?;
+    // Some models tell how many classes they have only when they run.
+    if let Some(problem) = super::wrong_count(job.class_names, pipeline.classes()) {
+        return Err(refused(problem));
+    }
     if job.detections {
         detect(job, &mut pipeline, &images, output)?;
     }

@@ -314,10 +314,12 @@ impl Checker<'_> {
     fn postprocess(&self, table: &str, keys: &Postprocess) -> Result<(), Invalid> {
         for (key, value) in [("confidence", keys.confidence), ("iou", keys.iou)] {
             if let Some(value) = value {
-                self.within(&format!("{table}.{key}"), f64::from(value), 0.0, 1.0)?;
+                // As written: the nearest double of 1.1 in single precision is 1.10000002….
+                let written = value.to_string().parse().unwrap_or(f64::NAN);
+                self.within(&format!("{table}.{key}"), written, 0.0, 1.0)?;
             }
         }
-        let counts = [("top_k", keys.top_k, 1e6), ("max_detections", keys.max_detections, 1e5)];
+        let counts = [("top_k", keys.top_k, 1e5), ("max_detections", keys.max_detections, 1e4)];
         for (key, value, most) in counts {
             if let Some(value) = value {
                 self.within(&format!("{table}.{key}"), f64::from(value), 1.0, most)?;

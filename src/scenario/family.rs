@@ -58,6 +58,40 @@ pub struct FamilyOptions {
     pub normalize: Option<Normalization>,
 }
 
+impl FamilyOptions {
+    /// The keys that differ from those of `new`: name, value here, value there.
+    pub fn differences(&self, new: &Self) -> Vec<String> {
+        let keys = |options: &Self| serde_json::to_value(options).unwrap_or_default();
+        let (old, new) = (keys(self), keys(new));
+        let mut found = Vec::new();
+        for (table, prefix) in [("/postprocess", "postprocess."), ("", "")] {
+            let entries = |value: &serde_json::Value| {
+                value
+                    .pointer(table)
+                    .and_then(|value| value.as_object())
+                    .cloned()
+                    .unwrap_or_default()
+            };
+            let (old, new) = (entries(&old), entries(&new));
+            for (key, was) in old.iter().filter(|(_, value)| !value.is_object()) {
+                let is = new.get(key).cloned().unwrap_or_default();
+                if *was != is {
+                    let shown = |value: &serde_json::Value| match value {
+                        serde_json::Value::Null => "default".to_owned(),
+                        // As it was written, in single precision.
+                        serde_json::Value::Number(n) if n.is_f64() => {
+                            n.as_f64().map_or_else(String::new, |n| (n as f32).to_string())
+                        }
+                        value => value.to_string(),
+                    };
+                    found.push(format!("{prefix}{key} {} → {}", shown(was), shown(&is)));
+                }
+            }
+        }
+        found
+    }
+}
+
 impl Postprocess {
     /// These keys, and where one is not given, that of `general`.
     pub fn or(&self, general: &Self) -> Self {

@@ -74,6 +74,9 @@ fn work_of(spec: &LoadSpec<'_>) -> u64 {
     options.work_of.get(name.as_ref()).copied().unwrap_or(options.work)
 }
 
+/// Family whose inputs and outputs it has.
+pub const FAMILY: &str = "yolov8";
+
 fn io() -> ModelIo {
     let tensor = |name: &str, rest: &[usize]| {
         let mut dims = vec![Dim::Dynamic("batch".into())];

@@ -3,7 +3,7 @@
 
 use super::{Image, Size};
 use opencv::{Bicubic, Bilinear, Lines, Separable};
-use triangle::{Pillow, Torch};
+use triangle::{Narrowed, Pillow, Torch};
 use warp::Warp;
 
 mod opencv;
@@ -51,9 +51,8 @@ pub(super) enum Resize {
 pub(super) struct Scratch {
     linear: Lines<i16, 2>,
     cubic: Lines<f32, 4>,
-    /// The image resized along x.
-    narrowed_levels: Vec<u8>,
-    narrowed_floats: Vec<f32>,
+    narrowed_levels: Narrowed<u8>,
+    narrowed_floats: Narrowed<f32>,
     /// The row that is handed on.
     levels: Vec<u8>,
     floats: Vec<f32>,
@@ -83,8 +82,8 @@ impl Resize {
         scratch.begin(to.width);
         let Scratch { linear, cubic, narrowed_levels, narrowed_floats, levels, floats } = scratch;
         match self {
-            Self::Pillow(plan) => plan.narrow(image, narrowed_levels),
-            Self::Torch(plan) => plan.narrow(image, narrowed_floats),
+            Self::Pillow(plan) => plan.begin(narrowed_levels),
+            Self::Torch(plan) => plan.begin(narrowed_floats),
             _ => {}
         }
         for y in 0..to.height {
@@ -93,9 +92,9 @@ impl Resize {
                 Self::Linear(plan) => plan.row(image, y, linear, levels),
                 Self::Cubic(plan) => plan.row(image, y, cubic, levels),
                 Self::Warp(plan) => plan.row(image, y, levels),
-                Self::Pillow(plan) => plan.row(narrowed_levels, y, levels),
+                Self::Pillow(plan) => plan.row(image, y, narrowed_levels, levels),
                 Self::Torch(plan) => {
-                    plan.row(narrowed_floats, y, floats);
+                    plan.row(image, y, narrowed_floats, floats);
                     take(y, Row::Floats(floats));
                     continue;
                 }

@@ -20,8 +20,7 @@ const MIDDLE: f32 = 128.0;
 /// Levels of a row that are summed up together; the sums stay in the L1 cache.
 const PART: usize = 256;
 
-/// Pillow's arithmetic. The narrowed image has three planes, rows of the output's width each, as
-/// many as the image has.
+/// Pillow's arithmetic.
 pub(in crate::image) struct Pillow {
     columns: Windows<i32>,
     rows: Windows<i32>,
@@ -32,6 +31,39 @@ pub(in crate::image) struct Pillow {
 pub(in crate::image) struct Torch {
     columns: Windows<f32>,
     rows: Windows<f32>,
+}
+
+/// Rows of an image resized along x, three planes each, as many of the last as a window along y
+/// needs; row `r` lies in slot `r % slots`.
+#[derive(Default)]
+pub(in crate::image) struct Narrowed<T> {
+    values: Vec<T>,
+    /// Values of a row.
+    length: usize,
+    slots: usize,
+    /// The first row that is not there yet.
+    next: usize,
+}
+
+impl<T: Copy + Default> Narrowed<T> {
+    /// Forgets the last image and makes room for `slots` rows of `length` values.
+    fn begin(&mut self, slots: usize, length: usize) {
+        (self.length, self.slots, self.next) = (length, slots, 0);
+        self.values.resize(slots * length, T::default());
+    }
+
+    /// Brings what is missing of `rows`, which must not begin before those of the last call.
+    fn need(&mut self, rows: Range<usize>, mut narrow: impl FnMut(usize, &mut [T])) {
+        for row in self.next.max(rows.start)..rows.end {
+            let start = row % self.slots * self.length;
+            narrow(row, &mut self.values[start..start + self.length]);
+        }
+        self.next = self.next.max(rows.end);
+    }
+
+    fn row(&self, row: usize) -> &[T] {
+        &self.values[row % self.slots * self.length..][..self.length]
+    }
 }
 
 /// For every sample of an axis the pixels it is made of, and their weights.
@@ -64,6 +96,11 @@ impl<T: Copy> Windows<T> {
     fn len(&self) -> usize {
         self.pixels.len()
     }
+
+    /// Pixels of the widest window.
+    fn widest(&self) -> usize {
+        self.pixels.iter().map(Range::len).max().unwrap_or(0)
+    }
 }
 
 fn triangle(distance: f64) -> f64 {
@@ -91,42 +128,48 @@ impl Pillow {
         (first, raw.iter().map(weight).collect())
     }
 
-    /// Resizes all rows along x.
-    pub(super) fn narrow(&self, image: &Image, narrowed: &mut Vec<u8>) {
-        let width = self.columns.len();
-        narrowed.resize(3 * width * image.height, 0);
-        for (y, line) in narrowed.chunks_exact_mut(3 * width).enumerate() {
-            let row = image.row(y);
-            let mut planes = thirds(line);
-            for x in 0..width {
-                let (pixels, weights) = self.columns.window(x);
-                let mut sums = [1 << (PRECISION - 1); 3];
-                for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
-                    for (sum, &level) in sums.iter_mut().zip(pixel) {
-                        *sum += i32::from(level) * weight;
-                    }
-                }
-                for (plane, sum) in planes.iter_mut().zip(sums) {
-                    plane[x] = level(sum);
-                }
-            }
-        }
+    /// Makes room for a new image.
+    pub(super) fn begin(&self, narrowed: &mut Narrowed<u8>) {
+        narrowed.begin(self.rows.widest(), 3 * self.columns.len());
     }
 
-    /// Writes output row `y` of a narrowed image.
-    pub(super) fn row(&self, narrowed: &[u8], y: usize, levels: &mut [u8]) {
-        let (lines, weights) = self.rows.window(y);
-        let length = levels.len();
+    /// Writes output row `y` of `image`; rows come in their order.
+    pub(super) fn row(
+        &self,
+        image: &Image,
+        y: usize,
+        narrowed: &mut Narrowed<u8>,
+        levels: &mut [u8],
+    ) {
+        let (rows, weights) = self.rows.window(y);
+        narrowed.need(rows.clone(), |row, line| self.narrow(image.row(row), line));
         for (part, levels) in levels.chunks_mut(PART).enumerate() {
             let mut sums = [1 << (PRECISION - 1); PART];
-            for (line, &weight) in lines.clone().zip(weights) {
-                let line = &narrowed[line * length + part * PART..][..levels.len()];
+            for (row, &weight) in rows.clone().zip(weights) {
+                let line = &narrowed.row(row)[part * PART..][..levels.len()];
                 for (sum, &level) in sums.iter_mut().zip(line) {
                     *sum += i32::from(level) * weight;
                 }
             }
             for (level_out, sum) in levels.iter_mut().zip(sums) {
                 *level_out = level(sum);
+            }
+        }
+    }
+
+    /// Resizes one row along x.
+    fn narrow(&self, row: &[u8], line: &mut [u8]) {
+        let mut planes = thirds(line);
+        for x in 0..self.columns.len() {
+            let (pixels, weights) = self.columns.window(x);
+            let mut sums = [1 << (PRECISION - 1); 3];
+            for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
+                for (sum, &level) in sums.iter_mut().zip(pixel) {
+                    *sum += i32::from(level) * weight;
+                }
+            }
+            for (plane, sum) in planes.iter_mut().zip(sums) {
+                plane[x] = level(sum);
             }
         }
     }
@@ -158,41 +201,46 @@ impl Torch {
         (first, raw.iter().map(|w| w / total).collect())
     }
 
-    /// Resizes all rows along x.
-    pub(super) fn narrow(&self, image: &Image, narrowed: &mut Vec<f32>) {
-        let width = self.columns.len();
-        narrowed.resize(3 * width * image.height, 0.0);
-        for (y, line) in narrowed.chunks_exact_mut(3 * width).enumerate() {
-            let row = image.row(y);
-            let mut planes = thirds(line);
-            for x in 0..width {
-                let (pixels, weights) = self.columns.window(x);
-                let mut sums = [0.0; 3];
-                for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
-                    for (sum, &level) in sums.iter_mut().zip(pixel) {
-                        *sum += (f32::from(level) - MIDDLE) * weight;
-                    }
-                }
-                for (plane, sum) in planes.iter_mut().zip(sums) {
-                    plane[x] = sum;
-                }
-            }
-        }
+    /// Makes room for a new image.
+    pub(super) fn begin(&self, narrowed: &mut Narrowed<f32>) {
+        narrowed.begin(self.rows.widest(), 3 * self.columns.len());
     }
 
-    /// Writes output row `y` of a narrowed image.
-    pub(super) fn row(&self, narrowed: &[f32], y: usize, floats: &mut [f32]) {
-        let (lines, weights) = self.rows.window(y);
-        let length = floats.len();
+    /// Writes output row `y` of `image`; rows come in their order.
+    pub(super) fn row(
+        &self,
+        image: &Image,
+        y: usize,
+        narrowed: &mut Narrowed<f32>,
+        floats: &mut [f32],
+    ) {
+        let (rows, weights) = self.rows.window(y);
+        narrowed.need(rows.clone(), |row, line| self.narrow(image.row(row), line));
         floats.fill(0.0);
-        for (line, &weight) in lines.zip(weights) {
-            let line = &narrowed[line * length..][..length];
-            for (float, &level) in floats.iter_mut().zip(line) {
+        for (row, &weight) in rows.zip(weights) {
+            for (float, &level) in floats.iter_mut().zip(narrowed.row(row)) {
                 *float += level * weight;
             }
         }
         for float in floats {
             *float += MIDDLE;
+        }
+    }
+
+    /// Resizes one row along x.
+    fn narrow(&self, row: &[u8], line: &mut [f32]) {
+        let mut planes = thirds(line);
+        for x in 0..self.columns.len() {
+            let (pixels, weights) = self.columns.window(x);
+            let mut sums = [0.0; 3];
+            for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
+                for (sum, &level) in sums.iter_mut().zip(pixel) {
+                    *sum += (f32::from(level) - MIDDLE) * weight;
+                }
+            }
+            for (plane, sum) in planes.iter_mut().zip(sums) {
+                plane[x] = sum;
+            }
         }
     }
 }

@@ -72,8 +72,7 @@ impl Position {
     /// From a position in 32nds of a pixel.
     fn new(position: f64) -> Self {
         let fixed = position.round_ties_even() as i32;
-        // OpenCV keeps pixels in 16 bits.
-        let pixel = (fixed >> STEPS.ilog2()).clamp(0, i32::from(i16::MAX)) as usize;
+        let pixel = (fixed >> STEPS.ilog2()).max(0) as usize;
         Self { pixel, fraction: fixed & (STEPS - 1) }
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import importlib.util
 import os
 import sys
@@ -38,12 +39,76 @@ def parser_of(text: str, weights: str, project: str = "") -> argparse.ArgumentPa
     return parser
 
 
-def check_files(given: argparse.Namespace) -> None:
-    """Before minutes of work: whether the weights are there and the output can be written."""
+def sides(text: str) -> list[int]:
+    """[height, width] of a side or of WIDTHxHEIGHT."""
+    numbers = [int(number) for number in text.split("x")]
+    # What all of these networks halve five times has to fit what they double again (RF-DETR:
+    # patches of 16 in two windows).
+    if len(numbers) > 2 or any(number < 32 or number % 32 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of 32")
+    return (numbers * 2)[1::-1]
+
+
+def side(text: str) -> list[int]:
+    """[height, width] of a square's side."""
+    return sides(str(int(text)))
+
+
+def add_size(parser: argparse.ArgumentParser, own: str, square: bool) -> None:
+    """own: what says the size where --size is not given."""
+    words = "side of the square input" if square else "the input: a side, or WIDTHxHEIGHT,"
+    parser.add_argument(
+        "--size",
+        type=side if square else sides,
+        help=f"{words} in pixels, multiples of 32; by default the size that {own} says",
+    )
+
+
+def sides_of(given: argparse.Namespace, own, whose: str) -> list[int]:
+    """[height, width]: --size, or the size `own` that `whose` says. Prints which."""
+    height, width = given.size or own
+    print(f"input {width}x{height}, as {'--size' if given.size else whose} says", flush=True)
+    if height % 32 or width % 32:
+        sys.exit("both sides must be multiples of 32: give another --size")
+    return [height, width]
+
+
+def find_config(name: str, folder: Path, usual: str) -> Path:
+    """The configuration of this name below `folder`, or a path. usual: the default's name."""
+    if Path(name).is_file():
+        return Path(name)
+    files = sorted(folder.rglob("*.yml"))
+    ending = f"/{name.removesuffix('.yml')}.yml"
+    found = [file for file in files if f"/{file.relative_to(folder).as_posix()}".endswith(ending)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        text = "more than one of that name; give a path:\n    " + "\n    ".join(map(str, found))
+    else:
+        text = f"none of that name below {folder}; there are:\n    "
+        text += "\n    ".join(near(name, files, usual))
+    sys.exit(f"--config {name}: {text}")
+
+
+def near(name: str, files: list[Path], usual: str) -> list[str]:
+    """Names like this one, or all beside the default one where none is like it."""
+    whole = [file for file in files if file.parent.name not in ("_base_", "include")]
+    names = sorted({file.name.removesuffix(".yml") for file in whole})
+    folders = [file.parent for file in whole if file.name == f"{usual}.yml"]
+    beside = [file.name.removesuffix(".yml") for file in whole if file.parent in folders]
+    return difflib.get_close_matches(Path(name).name, names, 6, 0.6) or beside
+
+
+def say_random(given: argparse.Namespace) -> None:
+    """The last that is printed: nobody is to take times of such a model for more than they are."""
     if given.weights is None:
         print("WEIGHTS ARE RANDOM: the model is good for measuring speed only, and even the time")
-        print("of NMS is not that of a trained model.", flush=True)
-    elif not given.weights.exists():
+        print("of NMS is not that of a trained model.")
+
+
+def check_files(given: argparse.Namespace) -> None:
+    """Before minutes of work: whether the weights are there and the output can be written."""
+    if given.weights and not given.weights.exists():
         sys.exit(f"--weights {given.weights}: there is no such file")
     output = given.output
     if output.is_dir():

@@ -4,6 +4,10 @@
 
     pip install -r scripts/export/requirements-torch.txt
     python scripts/export/nanodet.py --repo nanodet -o model.onnx
+    python scripts/export/nanodet.py --repo nanodet --config nanodet-plus-m_416 \\
+        --weights nanodet-plus-m_416_checkpoint.ckpt -o model.onnx
+
+Trained weights: the checkpoints that NanoDet's README.md lists.
 
 --repo is a checkout of github.com/RangiLyu/nanodet; commit be9b4a9 was used, its build_model and
 load_model_weight as tools/export_onnx.py uses them. Without --weights the model has the right shape
@@ -13,10 +17,10 @@ is dynamic unless --batch says otherwise. The network is not used.
 
 from __future__ import annotations
 
-import sys
+from command import find_config, open_project, packages, reading, sides_of
+from torch_common import arguments_of, finish, parsed, seed, to_onnx
 
-from command import open_project, packages, reading
-from torch_common import arguments_of, check, parsed, to_onnx
+CONFIG = "nanodet-plus-m_320"
 
 
 def shuffled(x, groups: int):
@@ -26,21 +30,26 @@ def shuffled(x, groups: int):
     return x.transpose(1, 2).reshape(-1, channels, height, width)
 
 
-def loaded(arguments):
+def configured(file):
+    """The project's configuration, changed so that it downloads nothing."""
+    from nanodet.util import cfg, load_config
+
+    load_config(cfg, str(file))
+    cfg.defrost()
+    cfg.model.arch.backbone["pretrain"] = False  # else it downloads the backbone's weights
+    return cfg
+
+
+def loaded(arguments, config):
     """The network of the configuration, without auxiliary head, as exported."""
     import torch
     from nanodet.model.arch import build_model
     from nanodet.model.backbone import shufflenetv2
-    from nanodet.util import cfg, load_config, load_model_weight
+    from nanodet.util import load_model_weight
 
     shufflenetv2.channel_shuffle = shuffled
-    file = arguments.repo / "config" / f"{arguments.config}.yml"
-    if not file.is_file():
-        sys.exit(f"--config {arguments.config}: there is no {file}")
-    load_config(cfg, str(file))
-    cfg.defrost()
-    cfg.model.arch.backbone["pretrain"] = False  # else it downloads the backbone's weights
-    model = build_model(cfg.model)
+    seed()
+    model = build_model(config.model)
     log = Log()
     with reading(arguments.weights):
         if arguments.weights:
@@ -64,18 +73,22 @@ class Log:
 
 
 def main() -> None:
-    parser = arguments_of(__doc__, 320, "trained weights of --config (.pth or .ckpt)", "NanoDet")
-    text = "file in REPO/config, without .yml"
-    parser.add_argument("--config", default="nanodet-plus-m_320", help=text)
+    text = "trained weights of --config (.pth or .ckpt)"
+    parser = arguments_of(__doc__, "--config", text, "NanoDet")
+    text = "name of a configuration below REPO/config, without .yml, or a path"
+    parser.add_argument("--config", default=CONFIG, help=text)
     arguments = parsed(parser)
     open_project(arguments.repo, "nanodet/model", "NanoDet")
-    with packages("requirements-torch.txt", "torch", "onnx"):
+    file = find_config(arguments.config, arguments.repo / "config", CONFIG)
+    with packages("requirements-torch.txt", "torch", "onnx", "onnxruntime"):
         import torch
 
-        model = loaded(arguments)
-        inputs = {"data": torch.rand(arguments.batch or 2, 3, *[arguments.size] * 2)}
-        to_onnx(model, inputs, ["output"], arguments, opset=17)
-        check(arguments.output)
+        config = configured(file)
+        # The project writes it as width and height.
+        sides = sides_of(arguments, config.data.val.input_size[::-1], arguments.config)
+        inputs = {"data": torch.rand(arguments.batch or 2, 3, *sides)}
+        to_onnx(loaded(arguments, config), inputs, ["output"], arguments, opset=17)
+        finish(arguments, arguments.output, sides)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@
 and paddle2onnx.
 
     pip install -r scripts/export/requirements-paddle.txt
-    python scripts/export/ppyoloe.py --repo PADDLEDETECTION --weights FILE --output ppyoloe.onnx
+    python scripts/export/ppyoloe.py --repo PaddleDetection -o model.onnx
+    python scripts/export/ppyoloe.py --repo PaddleDetection --config ppyoloe_plus_crn_l_80e_coco \\
+        --weights ppyoloe_plus_crn_l_80e_coco.pdparams --variant no-nms -o model.onnx
+
+Trained weights: the .pdparams that PaddleDetection's configs/ppyoloe/README.md links to.
 
 Variants: `nms` has NMS in the graph (batch 1 only), `no-nms` ends before it, with boxes in the
 pixels of the image, `concatenated` ends with boxes in the pixels of the input and scores in one
@@ -41,9 +45,7 @@ def without_decoding(model):
 
 
 def main() -> None:
-    given = arguments(__doc__, CHANGES, "ppyoloe_plus_crn_s_80e_coco", 640)
-    if given.width % 32 or given.height % 32:
-        raise SystemExit(f"--size {given.size}: both sides must be multiples of 32")
+    given = arguments(__doc__, "ppyoloe_plus_crn_s_80e_coco", CHANGES)
     adapt = without_decoding if given.variant == "raw" else None
     make(given, dict(CHANGES[given.variant]), RANKS[given.variant], adapt)
 

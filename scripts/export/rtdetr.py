@@ -5,6 +5,13 @@
     pip install -r scripts/export/requirements-torch.txt
     python scripts/export/rtdetr.py --source lyuwenyu --repo RT-DETR/rtdetrv2_pytorch -o model.onnx
     python scripts/export/rtdetr.py --source huggingface -o model.onnx
+    python scripts/export/rtdetr.py --source lyuwenyu --repo RT-DETR/rtdetrv2_pytorch \\
+        --config rtdetrv2_r50vd_6x_coco --weights rtdetrv2_r50vd_6x_coco_ema.pth -o model.onnx
+    python scripts/export/rtdetr.py --source huggingface --weights rtdetr_r18vd -o model.onnx
+
+Trained weights: lyuwenyu's rtdetrv2_pytorch/README.md names the .pth of each configuration; of
+Hugging Face the folder of a model as PekingU/rtdetr_r18vd, which you download first
+(hf download PekingU/rtdetr_r18vd --local-dir rtdetr_r18vd).
 
 Without --weights the model has the right shape and random values: enough to measure speed. The
 batch is dynamic unless --batch says otherwise. The network is not used.
@@ -16,45 +23,46 @@ lyuwenyu: RTDETR.deploy and RTDETRPostProcessor.deploy, as tools/export_onnx.py 
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-from command import open_project, packages, reading
-from torch_common import arguments_of, check, parsed, to_onnx
+from command import find_config, open_project, packages, reading, sides_of
+from torch_common import arguments_of, finish, parsed, seed, to_onnx
+
+CONFIG = "rtdetrv2_r18vd_120e_coco"
 
 # ------------------------------------------------------------------------------ lyuwenyu
 
 
-def configured(arguments, side: list[int]):
-    """The project's configuration, its model with the weights loaded."""
+def configured(arguments):
+    """The project's configuration, its model with the weights loaded, and [height, width]."""
     import torch
-
-    if not arguments.repo:
-        sys.exit("--source lyuwenyu needs --repo, the folder rtdetrv2_pytorch of a checkout")
-    open_project(arguments.repo, "src/zoo/rtdetr", "RT-DETR, folder rtdetrv2_pytorch")
     from src.core import YAMLConfig
 
-    file = arguments.repo / "configs" / "rtdetrv2" / f"{arguments.config}.yml"
-    if not file.is_file():
-        sys.exit(f"--config {arguments.config}: there is no {file}")
-    config = YAMLConfig(str(file), eval_spatial_size=side)
+    config = YAMLConfig(str(arguments.file))
+    own = config.yaml_cfg.get("eval_spatial_size")
+    if not own and not arguments.size:
+        sys.exit(f"--config {arguments.config}: has no eval_spatial_size: give --size")
+    sides = sides_of(arguments, own, arguments.config)
+    config.yaml_cfg["eval_spatial_size"] = sides
     for backbone in ("PResNet", "HGNetv2"):
         # Else it downloads the backbone's weights, to overwrite them.
         config.yaml_cfg.get(backbone, {})["pretrained"] = False
+    seed()
     with reading(arguments.weights):
         if arguments.weights:
             saved = torch.load(arguments.weights, map_location="cpu", weights_only=False)
             state = saved["ema"]["module"] if "ema" in saved else saved["model"]
             config.model.load_state_dict(state)
-    return config
+    return config, sides
 
 
-def lyuwenyu(arguments) -> None:
+def lyuwenyu(arguments) -> list[int]:
     """As tools/export_onnx.py; `raw` leaves its post-processor out of the graph."""
     import torch
 
-    side = [arguments.size] * 2
-    config = configured(arguments, side)
+    config, sides = configured(arguments)
     network, processor = config.model.deploy(), config.postprocessor.deploy()
 
     class Raw(torch.nn.Module):
@@ -67,17 +75,16 @@ def lyuwenyu(arguments) -> None:
             return processor(network(images), orig_target_sizes)
 
     batch = arguments.batch or 2
-    inputs = {"images": torch.rand(batch, 3, *side)}
+    inputs = {"images": torch.rand(batch, 3, *sides)}
     outputs = ["pred_logits", "pred_boxes"]
     model = Raw()
     if arguments.variant == "post":
-        inputs["orig_target_sizes"] = torch.tensor([side] * batch)
+        inputs["orig_target_sizes"] = torch.tensor([sides[::-1]] * batch)
         outputs = ["labels", "boxes", "scores"]
         model = Post()
     model.network = network  # so that the weights belong to what is exported
-    # The project names the inputs' only.
-    axes = {name: {0: "N"} for name in inputs}
-    to_onnx(model, inputs, outputs, arguments, opset=16, axes=axes)
+    to_onnx(model, inputs, outputs, arguments, opset=16)
+    return sides
 
 
 # --------------------------------------------------------------------------- Hugging Face
@@ -102,10 +109,20 @@ def small_config():
     )
 
 
-def huggingface(arguments) -> None:
+def image_sides(folder: Path | None) -> list[int]:
+    """[height, width] that images are resized to: transformers' own 640 unless the folder says."""
+    file = folder / "preprocessor_config.json" if folder else None
+    size = json.loads(file.read_text()).get("size", {}) if file and file.is_file() else {}
+    return [size.get("height", 640), size.get("width", 640)]
+
+
+def huggingface(arguments) -> list[int]:
     import torch
     from transformers import RTDetrForObjectDetection
 
+    whose = arguments.weights.name if arguments.weights else "PekingU/rtdetr_r18vd"
+    sides = sides_of(arguments, image_sides(arguments.weights), whose)
+    seed()
     if arguments.weights:
         with reading(arguments.weights):
             network, found = RTDetrForObjectDetection.from_pretrained(
@@ -124,25 +141,43 @@ def huggingface(arguments) -> None:
 
     model = Model()
     model.network = network
-    inputs = {"pixel_values": torch.rand(arguments.batch or 2, 3, *[arguments.size] * 2)}
+    inputs = {"pixel_values": torch.rand(arguments.batch or 2, 3, *sides)}
     to_onnx(model, inputs, ["logits", "pred_boxes"], arguments, opset=17)
+    return sides
+
+
+def check_source(arguments) -> None:
+    """Before slow imports: whether what was given is of the source."""
+    if arguments.source == "huggingface":
+        for option in ("repo", "config", "variant"):
+            if getattr(arguments, option):
+                sys.exit(f"--{option} is for --source lyuwenyu only")
+        return
+    if not arguments.repo:
+        sys.exit("--source lyuwenyu needs --repo, the folder rtdetrv2_pytorch of a checkout")
+    open_project(arguments.repo, "src/zoo/rtdetr", "RT-DETR, folder rtdetrv2_pytorch")
+    arguments.config = arguments.config or CONFIG
+    folder = arguments.repo / "configs" / "rtdetrv2"
+    arguments.file = find_config(arguments.config, folder, CONFIG)
 
 
 def main() -> None:
     text = "lyuwenyu: trained weights (.pth); huggingface: folder with config.json and the weights"
-    parser = arguments_of(__doc__, 640, text)
+    parser = arguments_of(__doc__, "the configuration", text)
     sources = {"lyuwenyu": lyuwenyu, "huggingface": huggingface}
     parser.add_argument("--source", choices=sources, required=True, help="whose code to use")
     parser.add_argument("--repo", type=Path, help="lyuwenyu: folder rtdetrv2_pytorch of a checkout")
-    text = "lyuwenyu: file in configs/rtdetrv2, without .yml"
-    parser.add_argument("--config", default="rtdetrv2_r18vd_120e_coco", help=text)
-    text = "lyuwenyu: with the project's top 300 in the graph (post), or without (raw)"
-    parser.add_argument("--variant", choices=["raw", "post"], default="raw", help=text)
+    # These have no default that argparse knows: what was given for the other source is refused.
+    text = "lyuwenyu: name of a configuration below REPO/configs/rtdetrv2, without .yml, or a path"
+    parser.add_argument("--config", help=f"{text} (default: {CONFIG})")
+    text = "lyuwenyu: with the project's top 300 in the graph (post), or without (raw, the default)"
+    parser.add_argument("--variant", choices=["raw", "post"], help=text)
     arguments = parsed(parser)
-    needed = ["torch", "onnx"] + ["transformers"] * (arguments.source == "huggingface")
+    check_source(arguments)
+    needed = ["torch", "onnx", "onnxruntime"]
+    needed += ["transformers"] * (arguments.source == "huggingface")
     with packages("requirements-torch.txt", *needed):
-        sources[arguments.source](arguments)
-        check(arguments.output)
+        finish(arguments, arguments.output, sources[arguments.source](arguments))
 
 
 if __name__ == "__main__":

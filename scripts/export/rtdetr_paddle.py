@@ -3,9 +3,13 @@
 """Exports RT-DETR of PaddleDetection (Apache-2.0) to ONNX, with its Trainer.export and paddle2onnx.
 
     pip install -r scripts/export/requirements-paddle.txt
-    python scripts/export/rtdetr_paddle.py --repo PADDLEDETECTION --weights FILE --output x.onnx
+    python scripts/export/rtdetr_paddle.py --repo PaddleDetection -o model.onnx
+    python scripts/export/rtdetr_paddle.py --repo PaddleDetection \\
+        --config rtdetr_r50vd_6x_coco --weights rtdetr_r50vd_6x_coco.pdparams -o model.onnx
 
-The one variant, `paddle`, ends with the project's own choice of the best 300, in the pixels of the
+Trained weights: the .pdparams that PaddleDetection's configs/rtdetr/README.md links to.
+
+The graph ends with the project's own choice of the best 300, in the pixels of the
 image. Commit 666f597 of github.com/PaddlePaddle/PaddleDetection was used.
 """
 
@@ -13,7 +17,7 @@ from paddle_common import arguments, make
 
 
 def main() -> None:
-    given = arguments(__doc__, ["paddle"], "rtdetr_r18vd_6x_coco", 640)
+    given = arguments(__doc__, "rtdetr_r18vd_6x_coco")
     make(given, {}, [2, 1])
 
 

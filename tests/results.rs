@@ -109,11 +109,16 @@ fn a_run_compared_with_itself_has_no_verdict_but_same() {
 #[test]
 fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
     let sandbox = Sandbox::new();
-    let spin = |us: u32| format!("[engine.null]\nspin_us = {us}\n");
-    fs::write(sandbox.null_scenario(&spin(20_000)).with_file_name("a.toml"), "").unwrap();
-    sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
-    sandbox.null_scenario(&spin(60_000));
-    sandbox.run(&["run", "null.toml", "--out", "b", "--set", "matrix.batch=1"]).succeeds();
+    // So large, and of so many launches, that whatever else the machine does cannot hide it.
+    let measure = |spin_us: u32, out: &str, batch: &str| {
+        sandbox.null_scenario(&format!("[engine.null]\nspin_us = {spin_us}\n"));
+        let batch = format!("matrix.batch={batch}");
+        let keys = ["--set", &batch, "--set", "measure.launches=5"];
+        let run = ["run", "null.toml", "--out", out];
+        sandbox.run(&[run.as_slice(), keys.as_slice()].concat()).succeeds();
+    };
+    measure(50_000, "a", "[1,2]");
+    measure(500_000, "b", "1");
     let json = sandbox.run(&["compare", "a", "b", "--json"]).succeeds().json();
     let rows = json["rows"].as_array().unwrap();
     let verdict = |cell: &str, stage: &str| {
@@ -122,7 +127,7 @@ fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
             .find(|row| row["cell"].as_str().unwrap().contains(cell) && row["stage"] == stage);
         row.unwrap()["verdict"].clone()
     };
-    assert_eq!(verdict("/b1/", "inference"), "slower");
+    assert_eq!(verdict("/b1/", "inference"), "slower", "{json:#}");
     assert_eq!(verdict("/b2/", "inference"), "missing");
     assert!(json.to_string().contains("engine options differ"));
 }

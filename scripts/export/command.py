@@ -41,7 +41,10 @@ def parser_of(text: str, weights: str, project: str = "") -> argparse.ArgumentPa
 
 def sides(text: str) -> list[int]:
     """[height, width] of a side or of WIDTHxHEIGHT."""
-    numbers = [int(number) for number in text.split("x")]
+    try:
+        numbers = [int(number) for number in text.split("x")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text}: must be a side, or WIDTHxHEIGHT") from None
     # What all of these networks halve five times has to fit what they double again (RF-DETR:
     # patches of 16 in two windows).
     if len(numbers) > 2 or any(number < 32 or number % 32 for number in numbers):
@@ -51,7 +54,9 @@ def sides(text: str) -> list[int]:
 
 def side(text: str) -> list[int]:
     """[height, width] of a square's side."""
-    return sides(str(int(text)))
+    if "x" in text:
+        raise argparse.ArgumentTypeError(f"{text}: must be one number, the side of a square")
+    return sides(text)
 
 
 def add_size(parser: argparse.ArgumentParser, own: str, square: bool) -> None:

@@ -98,6 +98,8 @@ def imported() -> None:
         warnings.simplefilter("ignore", SyntaxWarning)
         with contextlib.redirect_stderr(Sieve(sys.stderr)):
             import ppdet.engine  # noqa: F401
+    # What Paddle's own code uses, and nobody here can change.
+    warnings.filterwarnings("ignore", message=r"The Attr\(force_cpu\) of Op")
     # It reports where it wrote files that are moved from there.
     logging.getLogger("ppdet.engine").setLevel(logging.WARNING)
 

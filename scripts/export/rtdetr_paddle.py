@@ -9,8 +9,8 @@
 
 Trained weights: the .pdparams that PaddleDetection's configs/rtdetr/README.md links to.
 
-The graph ends with the project's own choice of the best 300, in the pixels of the
-image. Commit 666f597 of github.com/PaddlePaddle/PaddleDetection was used.
+The graph ends with the project's own choice of the best 300, in the pixels of the image. Commit
+666f597 of github.com/PaddlePaddle/PaddleDetection was used.
 """
 
 from paddle_common import arguments, make

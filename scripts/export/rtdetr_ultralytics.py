@@ -9,8 +9,8 @@ them. This script contains none of its code, but runs it. The build and the test
     python scripts/export/rtdetr_ultralytics.py -o model.onnx
     python scripts/export/rtdetr_ultralytics.py --weights rtdetr-l.pt -o model.onnx
 
-Trained weights: rtdetr-l.pt and its larger kin, which Ultralytics' documentation lists, and the package
-downloads to where it runs on RTDETR("rtdetr-l.pt"); or your own training.
+Trained weights: rtdetr-l.pt and its larger kin, which Ultralytics' documentation lists; the package
+downloads them to where it runs, as on RTDETR("rtdetr-l.pt").
 
 Without --weights the model has the right shape and random values: enough to measure speed. Batch,
 height and width are dynamic unless --batch says otherwise. The network is not used. Release 8.4.190

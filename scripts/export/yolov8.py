@@ -9,8 +9,8 @@ them. This script contains none of its code, but runs it. The build and the test
     python scripts/export/yolov8.py -o model.onnx
     python scripts/export/yolov8.py --weights yolov8n.pt -o model.onnx
 
-Trained weights: yolov8n.pt and its larger kin, which Ultralytics' documentation lists, and the package
-downloads to where it runs on YOLO("yolov8n.pt"); or your own training.
+Trained weights: yolov8n.pt and its larger kin, which Ultralytics' documentation lists; the package
+downloads them to where it runs, as on YOLO("yolov8n.pt").
 
 Without --weights the model has the right shape and random values: enough to measure speed. Batch,
 height and width are dynamic unless --batch says otherwise. The network is not used. Release 8.4.190

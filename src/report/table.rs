@@ -85,7 +85,34 @@ pub fn images_per_second(cell: &CellResult, end_to_end: Nanos) -> f64 {
 }
 
 fn notes(cells: &[CellResult]) -> Vec<String> {
-    cells.iter().flat_map(notes_of).collect()
+    cells.iter().flat_map(notes_of).chain(shared_doubts(cells)).collect()
+}
+
+/// Most cells that a note names.
+const NAMED: usize = 3;
+
+/// A line per doubt, with the cells that have it.
+fn shared_doubts(cells: &[CellResult]) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let measured: Vec<_> = cells.iter().filter(|cell| cell.state == State::Measured).collect();
+    for cell in &measured {
+        for doubt in doubts(cell) {
+            let name = cell.cell.to_string();
+            match groups.iter_mut().find(|(text, _)| *text == doubt) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((doubt, vec![name])),
+            }
+        }
+    }
+    let line = |(doubt, names): (String, Vec<String>)| {
+        let all = names.len();
+        if all > 1 && all == measured.len() {
+            return format!("note: all {all} cells: {doubt}");
+        }
+        let more = if all > NAMED { format!(" and {} more", all - NAMED) } else { String::new() };
+        format!("note: {}{more}: {doubt}", names[..all.min(NAMED)].join(", "))
+    };
+    groups.into_iter().map(line).collect()
 }
 
 fn notes_of(cell: &CellResult) -> Vec<String> {
@@ -111,10 +138,6 @@ fn notes_of(cell: &CellResult) -> Vec<String> {
             "note: {name}: {} was asked for, the engine computed in {executed}",
             cell.cell.precision
         ));
-    }
-    let doubts = doubts(cell);
-    if !doubts.is_empty() {
-        notes.push(format!("note: {name}: {}", doubts.join("; ")));
     }
     notes
 }

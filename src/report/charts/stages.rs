@@ -103,7 +103,9 @@ impl<'a> Stages<'a> {
         let Some(whole) = cell.stages.get(&Span::EndToEnd) else { return Ok(()) };
         let at = |time: Nanos| self.axis.at(time.0 as f64);
         let (low, end, high) = (at(whole.bounds().0), at(whole.median), at(reach(whole)));
-        on.rule((end, y - HALF - 3.0), (end, y + HALF + 3.0), 2.0, palette::INK)?;
+        // Without an interval the mark must not look like a narrow one.
+        let ink = if whole.ci.is_some() { palette::INK } else { palette::PALE };
+        on.rule((end, y - HALF - 3.0), (end, y + HALF + 3.0), 2.0, ink)?;
         if high - low > 4.0 {
             // Below the middle, where it strikes out no text.
             let y = y + HALF;
@@ -114,7 +116,11 @@ impl<'a> Stages<'a> {
             }
         }
         let text = (at(length(cell)) + 8.0, y);
-        on.text(&whole.median.to_string(), text, Style::left(LABEL, palette::INK))
+        let label = match whole.ci {
+            Some(_) => whole.median.to_string(),
+            None => format!("{}, no interval", whole.median),
+        };
+        on.text(&label, text, Style::left(LABEL, palette::INK))
     }
 
     fn label<B: DrawingBackend>(

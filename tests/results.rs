@@ -130,6 +130,9 @@ fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
     assert_eq!(verdict("/b1/", "inference"), "slower", "{json:#}");
     assert_eq!(verdict("/b2/", "inference"), "missing");
     assert!(json.to_string().contains("engine options differ"));
+    measure(1, "c", "3");
+    let json = sandbox.run(&["compare", "b", "c", "--json"]).succeeds().json();
+    assert!(json.to_string().contains("no cell is in both runs"), "{json:#}");
 }
 
 /// Held by the sample: a change of the format that forgets to raise the schema shows here.
@@ -141,4 +144,25 @@ fn the_sample_run_of_the_repository_is_read_and_gives_its_own_csv() {
     assert!(cells.iter().all(|cell| cell.measured == 5));
     let csv = trtbench::report::csv::csv(&run.info.run, &cells).unwrap();
     assert_eq!(csv, fs::read(folder.join("results.csv")).unwrap());
+}
+
+#[test]
+fn a_changed_threshold_is_named_by_compare_and_keeps_a_run_from_being_resumed() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
+    sandbox.null_scenario("[postprocess]\nconfidence = 0.3\n");
+    sandbox.run(&["run", "null.toml", "--out", "b"]).succeeds();
+    let json = sandbox.run(&["compare", "a", "b", "--json"]).succeeds().json();
+    let named = "model shapes: postprocess.confidence default → 0.3";
+    assert!(json["differences"].to_string().contains(named), "{json:#}");
+    let resumed = sandbox.run(&["run", "null.toml", "--out", "a", "--resume"]);
+    resumed.fails(2, &["cannot resume", named]);
+    fs::write(sandbox.path("other.toml"), {
+        let text = fs::read_to_string(sandbox.path("null.toml")).unwrap();
+        text.replace("name = \"test\"", "name = \"other\"")
+    })
+    .unwrap();
+    let resumed = sandbox.run(&["run", "other.toml", "--out", "a", "--resume"]);
+    resumed.fails(2, &["it is a run of `test`, not of `other`"]);
 }

@@ -54,6 +54,9 @@ def configured(arguments):
         if arguments.weights:
             saved = torch.load(arguments.weights, map_location="cpu", weights_only=False)
             state = saved["ema"]["module"] if "ema" in saved else saved["model"]
+            own = config.model.state_dict()
+            # These are computed from the size of the input, which --size may have changed.
+            state |= {name: own[name] for name in ("decoder.anchors", "decoder.valid_mask")}
             config.model.load_state_dict(state)
     return config, sides
 

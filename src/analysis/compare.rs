@@ -88,7 +88,15 @@ pub fn compare(base: &Run, new: &Run) -> Comparison {
         pairs(&olds, &news).into_iter().flat_map(|(old, new)| rows(old, new, level)).collect();
     judge(&mut deltas);
     let mut differences = differences(base, new);
-    differences.extend(pairs(&olds, &news).into_iter().flat_map(|(old, new)| doubts(old, new)));
+    let pairs = pairs(&olds, &news);
+    if !pairs.iter().any(|(old, new)| old.is_some() && new.is_some()) {
+        differences.push(
+            "no cell is in both runs: cells join by model name, family, engine, precision, batch, \
+             mode and threads"
+                .to_owned(),
+        );
+    }
+    differences.extend(pairs.into_iter().flat_map(|(old, new)| doubts(old, new)));
     Comparison { deltas, differences }
 }
 

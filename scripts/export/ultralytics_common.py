@@ -30,9 +30,13 @@ def loaded(arguments, kind: str, folder: str):
     seed()
     with contextlib.chdir(folder), reading(arguments.weights):
         try:
-            return getattr(ultralytics, kind)(source)
+            made = getattr(ultralytics, kind)(source)
         except FileNotFoundError:
             sys.exit(f"--model {arguments.model}: Ultralytics knows no such model")
+        # It takes all other names for exports, which it opens when they are to be run.
+        if isinstance(made.model, str):
+            raise ValueError("expected a .pt file")
+        return made
 
 
 def export(model, arguments, sides: list[int], folder: str) -> Path:

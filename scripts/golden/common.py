@@ -75,13 +75,15 @@ class Golden:
         self.bytes = bytearray()
         self.places: dict[bytes, int] = {}
 
-    def preprocess(self, variant, model, image, tensors, options=None, tolerance=None) -> None:
+    def preprocess(
+        self, variant, model, image, tensors, options=None, tolerance=None, every=1
+    ) -> None:
         """One image → input tensors.
 
         model: {"inputs": [[name, dtype, dims]...], "outputs": [...]} with dims of int or name.
         image: (seed, width, height) of `noise`. tensors: {input name: array with batch axis}.
         tolerance: None where the tensor must be equal bit for bit; else the largest difference,
-        relative to the larger of 1 and the value; the tensor is then stored whole.
+        relative to the larger of 1 and the value; of the tensor each `every`th value is then stored.
         """
         seed, width, height = image
         inputs = []
@@ -93,7 +95,8 @@ class Golden:
             elif tolerance is None:
                 entry["sha256"] = hashlib.sha256(little(array)).hexdigest()
             else:
-                entry |= {"stored_at": self.store(array), "tolerance": tolerance}
+                part = array.ravel()[::every]
+                entry |= {"stored_at": self.store(part), "every": every, "tolerance": tolerance}
             inputs.append(entry)
         self.add(
             "preprocess",

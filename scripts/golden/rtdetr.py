@@ -162,6 +162,8 @@ HUGGINGFACE = [  # batch, queries, classes, sizes of the images, options, share 
     (2, 100, 3, [(333, 777), (1, 4000)], {}, 0.7),
     (1, 40, 4, [(640, 480)], {"confidence": 0.25}, 0.8),
     (1, 40, 4, [(640, 480)], {}, 0.0),  # nothing is found
+    (1, 60, 4, [(640, 480)], {"thresholds": "evaluation"}, 1.0),
+    (1, 30, 5, [(333, 501)], {"confidence": 0.02}, 1.0),
 ]
 
 
@@ -178,7 +180,8 @@ def huggingface(golden: Golden) -> None:
         with stable_topk():
             results = processor.post_process_object_detection(
                 outputs,
-                threshold=options.get("confidence", 0.5),
+                # Its evaluation takes all that are looked at.
+                threshold=-1.0 if "thresholds" in options else options.get("confidence", 0.5),
                 target_sizes=torch.tensor([size[::-1] for size in sizes]),
             )
         found = [listed(r["labels"], r["boxes"], r["scores"]) for r in results]

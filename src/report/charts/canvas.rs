@@ -27,6 +27,9 @@ pub struct Lettering {
     per_em: f64,
     /// What is missing, in em, to bring the middle of a capital letter to the given place.
     drop: f64,
+    /// Whether sizes are made even: of others it sets low letters, a full stop say, a pixel higher
+    /// than tall ones.
+    even: bool,
 }
 
 /// How a text looks.
@@ -55,9 +58,9 @@ impl fmt::Display for Problem {
 
 impl Lettering {
     /// Of plotters' SVG back end: its size is 1.24 em, its base line half an x-height down.
-    pub const SVG: Self = Self { per_em: 1.24, drop: 0.0865 };
+    pub const SVG: Self = Self { per_em: 1.24, drop: 0.0865, even: false };
     /// Of plotters' bitmap back end: its size is ascent plus descent, its base line 0.113 em down.
-    pub const BITMAP: Self = Self { per_em: letters::LINE, drop: 0.247 };
+    pub const BITMAP: Self = Self { per_em: letters::LINE, drop: 0.247, even: true };
 }
 
 impl Style {
@@ -135,7 +138,10 @@ impl<B: DrawingBackend> Canvas<B> {
 
     /// Text whose capital letters have their middle at the height of `at`.
     pub fn text(&self, text: &str, at: Point, style: Style) -> Result<(), Problem> {
-        let size = style.size * self.scale * self.lettering.per_em;
+        let mut size = style.size * self.scale * self.lettering.per_em;
+        if self.lettering.even {
+            size = (size / 2.0).round().max(1.0) * 2.0;
+        }
         let font = FontDesc::new(FontFamily::Name(letters::FAMILY), size, FontStyle::Normal)
             .transform(FontTransform::None);
         let place = self.place((at.0, at.1 + style.size * self.lettering.drop));

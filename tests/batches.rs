@@ -1,5 +1,5 @@
-//! Models that cannot take the batch that is asked for: said before measuring where the file tells,
-//! and with what to do about it.
+//! Models that cannot do what is asked, a batch above all: said before measuring where the file
+//! tells, else when it has run, and with what to do about it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
@@ -58,4 +58,22 @@ fn a_batch_that_is_fixed_inside_the_graph_fails_with_what_may_help() {
     assert!(reason.contains("inference failed"), "{reason}");
     assert!(reason.contains("fix it inside the graph"), "{reason}");
     assert!(reason.contains("use batch = [1]"), "{reason}");
+}
+
+#[test]
+fn names_that_are_not_those_of_the_classes_fail_when_the_model_has_told_them() {
+    // Declares no lengths: that it has two classes shows when it runs.
+    let model = onnx::reshaping(None, &[1, 6, 512], &[None, None, None]);
+    let sandbox = sandbox("yolov8", &model);
+    fs::write(sandbox.path("names.txt"), "one\ntwo\nthree\n").unwrap();
+    let text = scenario("rten", "batch = [1]", FAST);
+    sandbox.scenario("s.toml", &text.replace("family =", "classes = \"names.txt\"\nfamily ="));
+    sandbox.run(&["check", "s.toml"]).succeeds();
+    let ran = sandbox.run(&["run", "s.toml", "--out", "r", "--json"]);
+    let json = ran.json();
+    assert_eq!((ran.code, &json["cells"][0]["outcome"]), (Some(1), &"failed".into()));
+    let reason = json["cells"][0]["reason"].as_str().unwrap();
+    let words =
+        "the model has 2 classes, the file of model.classes names 3; give one line per class";
+    assert!(reason.contains(words), "{reason}");
 }

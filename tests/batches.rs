@@ -77,3 +77,14 @@ fn names_that_are_not_those_of_the_classes_fail_when_the_model_has_told_them() {
         "the model has 2 classes, the file of model.classes names 3; give one line per class";
     assert!(reason.contains(words), "{reason}");
 }
+
+#[test]
+fn a_confidence_below_that_of_nms_in_the_graph_is_refused_with_both_numbers() {
+    let sandbox = sandbox("picodet", &onnx::with_nms());
+    let check = |confidence: &str| {
+        sandbox.run(&["check", "s.toml", "--set", &format!("postprocess.confidence={confidence}")])
+    };
+    check("0.03").succeeds();
+    let parts = ["model `shapes`", "`postprocess.confidence` = 0.01", "below 0.025", "raise it"];
+    check("0.01").fails(2, &parts);
+}

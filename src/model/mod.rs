@@ -1,5 +1,6 @@
 //! What is inside a model file. Runs nothing and executes nothing that a file holds.
 
+mod nms;
 mod onnx;
 mod protobuf;
 
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Component, Path};
 
 /// A model file that was looked into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Inputs, outputs and weights.
     pub signature: Signature,

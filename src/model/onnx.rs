@@ -1,7 +1,10 @@
 //! The signature of an ONNX file: inputs, outputs, opset and the type of its weights. Weights are
 //! walked over, not read. Field numbers are those of onnx.proto (onnx/onnx, IR version 10).
 
-use super::protobuf::{Fields, Malformed, Value};
+use super::{
+    nms,
+    protobuf::{Fields, Malformed, Value},
+};
 use crate::{
     scenario::Precision,
     tensor::{DType, Dim, ModelIo, TensorInfo},
@@ -9,7 +12,7 @@ use crate::{
 use std::collections::{BTreeMap, HashSet};
 
 /// What a runner has to know of a model before it loads it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signature {
     /// Inputs to fill and outputs to read.
     pub io: ModelIo,
@@ -21,6 +24,8 @@ pub struct Signature {
     pub external: BTreeMap<String, u64>,
     /// Numbers in weights by type.
     pub weights: Weights,
+    /// Score threshold of an NMS in the graph.
+    pub nms_threshold: Option<f32>,
     /// Class names from the metadata entry `names`, as YOLO exports write them; empty without.
     pub classes: Vec<String>,
 }
@@ -65,7 +70,9 @@ impl Signature {
                 _ => {}
             }
         }
-        signature.graph(graph.ok_or(Malformed::NoMessage)?)?;
+        let graph = graph.ok_or(Malformed::NoMessage)?;
+        signature.nms_threshold = nms::score_threshold(graph.clone())?;
+        signature.graph(graph)?;
         if signature.io.outputs.is_empty() { Err(Malformed::NoMessage) } else { Ok(signature) }
     }
 

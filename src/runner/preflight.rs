@@ -211,6 +211,7 @@ fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem
             }
             Some(Ok(adapter)) => {
                 problems.extend(wrong_names(entry, &signature.classes, adapter.classes()));
+                problems.extend(below_the_graphs(entry, signature.nms_threshold));
                 let names = adapter.class_names().unwrap_or_default();
                 fits.insert(entry.name.clone(), (adapter.fitting(), names));
             }
@@ -265,6 +266,18 @@ fn wrong_names(entry: &scenario::Model, own: &[String], classes: Option<usize>) 
         })
     };
     problem.map(Problem)
+}
+
+/// A confidence that an NMS in the graph has decided already.
+fn below_the_graphs(entry: &scenario::Model, threshold: Option<f32>) -> Option<Problem> {
+    let (asked, threshold) = (entry.options.postprocess.confidence?, threshold?);
+    (asked < threshold).then(|| {
+        Problem(format!(
+            "model `{}`: `postprocess.confidence` = {asked} has no effect below {threshold}, the \
+             threshold of the NMS in its graph; raise it, or export the model without NMS",
+            entry.name
+        ))
+    })
 }
 
 /// Why a cell cannot run here, if it cannot.

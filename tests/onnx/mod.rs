@@ -49,17 +49,24 @@ pub fn reshaping(batch: Option<u64>, lengths: &[u64], declared: &[Option<u64>]) 
     model(&graph.concat())
 }
 
-/// A model that looks as if NMS were in its graph: images and scale factors → rows and counts. It
-/// counts wrongly, and need not run.
+/// A model that looks as if NMS, with a threshold of 0.025, were in its graph: images and scale
+/// factors → rows and counts. It is there to be looked at and cannot run.
 pub fn with_nms() -> Vec<u8> {
     let rows = [text(1, "image"), text(1, "shape"), text(2, "rows"), text(4, "Reshape")].concat();
     let counts = [text(1, "scale_factor"), text(2, "counts"), text(4, "Shape")].concat();
     let lengths: Vec<u8> = [512_u64, 6].iter().flat_map(|n| n.to_le_bytes()).collect();
     let shape = [number(1, 2), number(2, INT64), message(9, &lengths), text(8, "shape")].concat();
     let image = shape_of(&[None, Some(3), Some(32), Some(32)]);
+    let score = [number(2, FLOAT), message(9, &0.025_f32.to_le_bytes())].concat();
+    let value_of = [text(1, "value"), message(5, &score)].concat();
+    let threshold = [text(2, "t"), text(4, "Constant"), message(5, &value_of)].concat();
+    let inputs: Vec<u8> = ["b", "s", "m", "i", "t"].iter().flat_map(|name| text(1, name)).collect();
+    let nms = [inputs, text(2, "kept"), text(4, "NonMaxSuppression")].concat();
     let graph = [
         message(1, &rows),
         message(1, &counts),
+        message(1, &threshold),
+        message(1, &nms),
         text(2, "nms"),
         message(5, &shape),
         message(11, &value("image", FLOAT, &image)),

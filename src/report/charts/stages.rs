@@ -61,7 +61,9 @@ impl<'a> Stages<'a> {
             |cell: &&CellResult| letters::width(&letters::printable(&cell.cell.to_string()), LABEL);
         let left = MARGIN + cells.iter().map(label).fold(0.0, f64::max).min(LABEL_ROOM) + 12.0;
         let longest = cells.iter().map(|cell| length(cell)).max().unwrap_or(Nanos::ZERO);
-        let right = WIDTH - MARGIN - letters::width("0.000 ms", LABEL) - 12.0;
+        let end = |cell: &&CellResult| cell.stages.get(&Span::EndToEnd).map(end_label);
+        let room = cells.iter().filter_map(end).map(|text| letters::width(&text, LABEL));
+        let right = WIDTH - MARGIN - room.fold(0.0, f64::max) - 12.0;
         Self {
             name,
             frame: frame(run, cells, (index, count), devices),
@@ -116,11 +118,7 @@ impl<'a> Stages<'a> {
             }
         }
         let text = (at(length(cell)) + 8.0, y);
-        let label = match whole.ci {
-            Some(_) => whole.median.to_string(),
-            None => format!("{}, no interval", whole.median),
-        };
-        on.text(&label, text, Style::left(LABEL, palette::INK))
+        on.text(&end_label(whole), text, Style::left(LABEL, palette::INK))
     }
 
     fn label<B: DrawingBackend>(
@@ -216,6 +214,14 @@ fn cell_name(id: &CellId, room: f64) -> String {
 fn length(cell: &CellResult) -> Nanos {
     let whole = cell.stages.get(&Span::EndToEnd).map_or(Nanos::ZERO, reach);
     parts(cell).map(|(_, time)| time).sum::<Nanos>().max(whole)
+}
+
+/// What stands beside a bar.
+fn end_label(whole: &StageResult) -> String {
+    match whole.ci {
+        Some(_) => whole.median.to_string(),
+        None => format!("{}, no interval", whole.median),
+    }
 }
 
 /// The upper end of an interval, but no more than twice the median: of two launches it can be so

@@ -1,7 +1,7 @@
 //! Charts of made-up runs: what must be in them, and that nothing makes them fail.
 
 use super::{
-    Chart, MOST_CELLS, all,
+    Chart, MOST_CELLS, all, letters,
     synthetic::{cell, lifelike, run, sample},
 };
 use crate::{analysis, store::Run, timing::Sample};
@@ -13,8 +13,28 @@ fn charts(run: &Run) -> Vec<Chart> {
         assert!(!chart.svg.contains("NaN") && !chart.svg.contains("\"inf"), "{}", chart.name);
         assert!(chart.svg.len() < 500_000, "{} is {} bytes", chart.name, chart.svg.len());
         assert!(chart.png.starts_with(b"\x89PNG"));
+        assert_text_fits(chart);
     }
     charts
+}
+
+/// Text that begins at its place must end before the right edge.
+fn assert_text_fits(chart: &Chart) {
+    let number = |text: &str, key: &str| {
+        let (_, rest) = text.split_once(&format!(" {key}=\""))?;
+        rest.split('"').next()?.parse::<f64>().ok()
+    };
+    let (_, view) = chart.svg.split_once("viewBox=\"0 0 ").unwrap();
+    let edge: f64 = view.split(' ').next().unwrap().parse().unwrap();
+    for element in chart.svg.split("<text").skip(1) {
+        let (tag, rest) = element.split_once('>').unwrap();
+        let text = rest.split("</text>").next().unwrap().trim();
+        if tag.contains("text-anchor=\"start\"") {
+            let (x, size) = (number(tag, "x").unwrap(), number(tag, "font-size").unwrap());
+            let end = x + letters::width(text, size);
+            assert!(end <= edge, "{}: `{text}` ends at {end} of {edge}", chart.name);
+        }
+    }
 }
 
 fn one(samples: Vec<Vec<Sample>>) -> Vec<Chart> {

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::tensor::{Outputs, TensorInfo};
 
-const EDGES: usize = 4;
+/// Numbers of a box, whichever they are.
+pub(super) const EDGES: usize = 4;
 
 /// Reads boxes in pixels of the original images, or of the input.
 pub(super) struct Boxes {

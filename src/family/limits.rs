@@ -124,9 +124,7 @@ impl Limits {
             ..self
         }
     }
-}
 
-impl Limits {
     /// For results.
     pub fn fitting(&self) -> Fitting {
         Fitting {

@@ -8,7 +8,7 @@ use super::{
     classes,
     distribution::{Grid, SIDES},
     limits::{Keys, Limits},
-    signature::{Reader, list},
+    signature::Reader,
     variant::{Batch, Decode, Variant},
 };
 use crate::{
@@ -65,10 +65,7 @@ impl Family for NanoDet {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[])?;
         let input = reader.fixed_size(&inputs, io)?;
-        let [output] = io.outputs.as_slice() else {
-            let problem = format!("it has {} outputs, not one", io.outputs.len());
-            return Err(reader.mismatch(problem, list(&io.outputs)).into());
-        };
+        let output = reader.one_output(io)?;
         let grid = Grid::new(input, &STRIDES, 0.0);
         reader.declared(output, [Some(grid.len()), None])?;
         let classes = match output.fixed(2) {

@@ -16,7 +16,7 @@ use super::{
     paddle::{self, Rows},
     queries::Choice,
     signature::{Extra, Reader, list},
-    variant::{Batch, Decode, Variant},
+    variant::{Batch, Decode, IMAGENET, Variant},
 };
 use crate::{
     image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
@@ -50,7 +50,7 @@ const LAYOUT_LIMITS: Limits = Limits {
 
 const RAW: Variant = Variant {
     name: "raw head",
-    values: "ImageNet's mean and deviation",
+    values: IMAGENET,
     draws_above: 0.5,
     keys: Keys::OF_NMS,
     names: classes::coco,

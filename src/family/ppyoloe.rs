@@ -7,14 +7,14 @@
 use super::{
     Adapter, Detection, Family, Fitting, Misfit, Mismatch,
     anchors::{Detector, Layout, Scores},
-    boxes::{Boxes, edges_of},
+    boxes::{Boxes, EDGES, edges_of},
     classes,
     distribution::{Grid, SIDES},
     limits::{Keys, Limits, TopK},
     paddle::{self, Rows},
     queries::Choice,
     signature::{Extra, Reader, can_be, list},
-    variant::{Batch, Decode, Variant},
+    variant::{Batch, Decode, IMAGENET, UNIT, Variant},
 };
 use crate::{
     scenario::{FamilyOptions, Normalization},
@@ -25,8 +25,6 @@ use crate::{
 const STRIDES: [usize; 3] = [32, 16, 8];
 /// Bins of one side's distribution: distances of 0 to 16 strides.
 const BINS: usize = 17;
-/// Edges of a box before the classes' scores.
-const EDGES: usize = 4;
 
 const LIMITS: Limits = Limits {
     confidence: 0.01,
@@ -38,7 +36,7 @@ const LIMITS: Limits = Limits {
 
 const WITHOUT_NMS: Variant = Variant {
     name: "without NMS",
-    values: "ImageNet's mean and deviation",
+    values: IMAGENET,
     draws_above: 0.5,
     keys: Keys::OF_NMS.and_normalize(),
     names: classes::coco,
@@ -89,8 +87,8 @@ impl Family for PpYoloe {
         let inputs = reader.inputs(io, batch, &[Extra::ScaleFactor])?;
         let size = reader.fixed_size(&inputs, io)?;
         let (normalise, values) = match options.normalize.unwrap_or(Normalization::Imagenet) {
-            Normalization::Imagenet => (paddle::imagenet(), WITH_NMS.values),
-            Normalization::Unit => (paddle::unit(), "0 to 1"),
+            Normalization::Imagenet => (paddle::imagenet(), IMAGENET),
+            Normalization::Unit => (paddle::unit(), UNIT),
         };
         let of = |variant: Variant| Variant { values, ..variant };
         let feed = paddle::preprocessor(size, normalise);

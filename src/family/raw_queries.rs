@@ -4,13 +4,12 @@
 
 use super::{
     Detection, Fitting, Mismatch,
+    boxes::EDGES,
     queries::{Choice, Chooser},
     signature::{Reader, can_be},
     variant::{Batch, Decode},
 };
 use crate::tensor::{Outputs, TensorInfo};
-
-const COORDINATES: usize = 4;
 
 /// Words in the names of outputs, as the projects' exports call them.
 const BOXES: [&str; 2] = ["box", "dets"];
@@ -34,7 +33,7 @@ impl RawQueries {
         let logits = usize::from(is_boxes(first, second)?);
         let boxes = 1 - logits;
         let queries = outputs[boxes].fixed(1);
-        let fits = can_be(&outputs[boxes], [None, Some(COORDINATES)])
+        let fits = can_be(&outputs[boxes], [None, Some(EDGES)])
             && can_be(&outputs[logits], [queries, None]);
         let classes = outputs[logits].fixed(2);
         let chooser = Chooser::default();
@@ -45,7 +44,7 @@ impl RawQueries {
 /// Whether `first` is the boxes and `second` the logits; `None` where it cannot be told.
 fn is_boxes(first: &TensorInfo, second: &TensorInfo) -> Option<bool> {
     let named = |info: &TensorInfo, words: [&str; 2]| words.iter().any(|w| info.name.contains(w));
-    let four = |info: &TensorInfo| info.fixed(2) == Some(COORDINATES);
+    let four = |info: &TensorInfo| info.fixed(2) == Some(EDGES);
     if named(first, BOXES) && named(second, LOGITS) {
         Some(true)
     } else if named(first, LOGITS) && named(second, BOXES) {
@@ -68,11 +67,11 @@ impl Decode for RawQueries {
         let declared = self.classes.unwrap_or(classes).max(1);
         self.reader.expect(self.logits, [queries, classes], [queries, declared])?;
         let (boxes, shape) = self.reader.floats(outputs, self.boxes, batch.len())?;
-        self.reader.expect(self.boxes, shape, [queries, COORDINATES])?;
+        self.reader.expect(self.boxes, shape, [queries, EDGES])?;
         self.classes = Some(classes);
         for (image, found) in detections.iter_mut().enumerate() {
             let logits = &logits[image * queries * classes..][..queries * classes];
-            let boxes = &boxes[image * queries * COORDINATES..][..queries * COORDINATES];
+            let boxes = &boxes[image * queries * EDGES..][..queries * EDGES];
             self.chooser.choose(logits, boxes, classes, batch.sizes[image], self.choice, found);
         }
         Ok(())

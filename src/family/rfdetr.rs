@@ -7,7 +7,7 @@ use super::{
     queries::Choice,
     raw_queries::RawQueries,
     signature::Reader,
-    variant::Variant,
+    variant::{IMAGENET, Variant},
 };
 use crate::{
     image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
@@ -20,7 +20,7 @@ const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
 const VARIANT: Variant = Variant {
     name: "RF-DETR",
-    values: "ImageNet's mean and deviation",
+    values: IMAGENET,
     draws_above: 0.5,
     keys: Keys::OF_QUERIES,
     names: classes::coco_ids,

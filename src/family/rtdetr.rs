@@ -10,14 +10,14 @@
 
 use super::{
     Adapter, Detection, Family, Fitting, Misfit, Mismatch,
-    boxes::edges_of,
+    boxes::{EDGES, edges_of},
     classes,
     limits::{Keys, evaluates},
     paddle::{self, Rows},
     queries::{Choice, in_image},
     raw_queries::RawQueries,
     signature::{Extra, Reader, can_be, is_integer},
-    variant::{Batch, Decode, Variant},
+    variant::{Batch, Decode, UNIT, Variant},
 };
 use crate::{
     image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
@@ -31,7 +31,7 @@ const TOP_K: usize = 300;
 
 const RAW: Variant = Variant {
     name: "lyuwenyu, without post-processing",
-    values: "0 to 1",
+    values: UNIT,
     draws_above: 0.6,
     keys: Keys::OF_QUERIES,
     names: classes::coco,
@@ -136,9 +136,8 @@ fn pillow(size: Size) -> Preprocessor {
     Preprocessor::new(size, Fit::Stretch, Interpolation::Pillow, unit)
 }
 
-const COORDINATES: usize = 4;
 /// Columns of a row with its score and class.
-const SCORED: usize = COORDINATES + 2;
+const SCORED: usize = EDGES + 2;
 
 /// More queries than any RT-DETR has; anchors of other detectors are thousands.
 const MAX_QUERIES: usize = 1000;
@@ -146,18 +145,18 @@ const MAX_QUERIES: usize = 1000;
 /// Rows of queries, and neither the columns of a YOLO nor the cells of others.
 fn is_rows(output: &TensorInfo) -> bool {
     let few = |axis: usize| output.fixed(axis).is_none_or(|length| length <= MAX_QUERIES);
-    let box_and_more = output.fixed(2).is_none_or(|columns| columns > COORDINATES);
+    let box_and_more = output.fixed(2).is_none_or(|columns| columns > EDGES);
     can_be(output, [None, None]) && few(1) && few(2) && box_and_more
 }
 
 fn classes_of(rows: &TensorInfo) -> Option<usize> {
-    rows.fixed(2).filter(|&columns| columns != SCORED).map(|columns| columns - COORDINATES)
+    rows.fixed(2).filter(|&columns| columns != SCORED).map(|columns| columns - EDGES)
 }
 
 fn is_post(labels: &TensorInfo, boxes: &TensorInfo, scores: &TensorInfo) -> bool {
     is_integer(labels)
         && labels.rank().is_none_or(|rank| rank == 2)
-        && can_be(boxes, [None, Some(COORDINATES)])
+        && can_be(boxes, [None, Some(EDGES)])
         && can_be(scores, [None])
 }
 
@@ -170,12 +169,12 @@ impl Decode for Post {
     ) -> Result<(), Mismatch> {
         let (scores, [queries]) = self.reader.floats(outputs, 2, batch.len())?;
         let (boxes, shape) = self.reader.floats(outputs, 1, batch.len())?;
-        self.reader.expect(1, shape, [queries, COORDINATES])?;
+        self.reader.expect(1, shape, [queries, EDGES])?;
         let labels = self.reader.integers(outputs, 0, &[batch.len(), queries])?;
         for (image, found) in detections.iter_mut().enumerate() {
             let detection = |index: usize| {
                 let class = labels.at(index).and_then(|label| u32::try_from(label).ok())?;
-                let bounds = edges_of(&boxes[index * COORDINATES..]);
+                let bounds = edges_of(&boxes[index * EDGES..]);
                 Some(Detection { bounds, score: scores[index], class })
             };
             found.clear();
@@ -206,11 +205,11 @@ impl Decode for Ultralytics {
             let problem = "it has thousands of rows or columns, which are not those of queries";
             return Err(self.reader.mismatch(problem, format!("{queries} × {columns}")));
         }
-        let least = columns.max(COORDINATES + 1);
-        let declared = self.classes.map_or(least, |classes| classes + COORDINATES);
+        let least = columns.max(EDGES + 1);
+        let declared = self.classes.map_or(least, |classes| classes + EDGES);
         self.reader.expect(0, [queries, columns], [queries, declared])?;
         if columns != SCORED {
-            self.classes = Some(columns - COORDINATES);
+            self.classes = Some(columns - EDGES);
         }
         for (image, found) in detections.iter_mut().enumerate() {
             let values = &values[image * queries * columns..][..queries * columns];
@@ -248,7 +247,7 @@ impl Ultralytics {
             return Ok((score, class as u32));
         }
         let mut best = (f32::NEG_INFINITY, 0);
-        for (class, &score) in (0..).zip(&row[COORDINATES..]) {
+        for (class, &score) in (0..).zip(&row[EDGES..]) {
             if score > best.0 {
                 best = (score, class);
             }

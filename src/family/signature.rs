@@ -149,6 +149,15 @@ impl Reader {
         }
     }
 
+    /// The only output.
+    pub fn one_output(self, io: &ModelIo) -> Result<&TensorInfo, Mismatch> {
+        let [output] = io.outputs.as_slice() else {
+            let problem = format!("it has {} outputs, not one", io.outputs.len());
+            return Err(self.mismatch(problem, list(&io.outputs)));
+        };
+        Ok(output)
+    }
+
     /// The size of the images, which the model must fix.
     pub fn fixed_size(self, inputs: &Inputs, io: &ModelIo) -> Result<Size, Mismatch> {
         let open = || self.mismatch("height or width is not fixed", list(&io.inputs));

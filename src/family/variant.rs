@@ -16,6 +16,10 @@ use crate::{
 /// Names of as many classes, where a data set of that size is known.
 pub(super) type Names = fn(usize) -> Option<&'static [&'static str]>;
 
+/// What input values are, for results.
+pub(super) const UNIT: &str = "0 to 1";
+pub(super) const IMAGENET: &str = "ImageNet's mean and deviation";
+
 /// One way in which a project exports its models.
 #[derive(Clone, Copy)]
 pub(super) struct Variant {

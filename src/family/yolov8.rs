@@ -10,8 +10,8 @@ use super::{
     anchors::{Detector, Layout, Scores},
     classes,
     limits::{self, Keys, Limits, TopK},
-    signature::{Reader, list},
-    variant::{Batch, Decode, Variant},
+    signature::Reader,
+    variant::{Batch, Decode, UNIT, Variant},
 };
 use crate::{
     image::{ChannelOrder, Fit, Interpolation, Normalise, Preprocessor, Size},
@@ -38,7 +38,7 @@ const EVALUATION: Limits = Limits { confidence: 0.001, multi_label: true, ..DEPL
 
 const VARIANT: Variant = Variant {
     name: "without NMS",
-    values: "0 to 1",
+    values: UNIT,
     draws_above: 0.25,
     keys: Keys::OF_NMS,
     names: classes::coco,
@@ -72,10 +72,7 @@ impl Family for Yolov8 {
     ) -> Result<Box<dyn Adapter>, Misfit> {
         let reader = Reader::of(self);
         let inputs = reader.inputs(io, batch, &[])?;
-        let [output] = io.outputs.as_slice() else {
-            let problem = format!("it has {} outputs, not one", io.outputs.len());
-            return Err(reader.mismatch(problem, list(&io.outputs)).into());
-        };
+        let output = reader.one_output(io)?;
         let classes = declared_classes(reader, output)?;
         let preprocessor = Preprocessor::new(
             inputs.size_or(DEFAULT_SIZE),

@@ -4,9 +4,10 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, path::Path, sync::atomic::AtomicU8};
 use trtbench::{
+    cpu::{Cpu, Instructions},
     engine::{self, LoadSpec},
     family::{Adapter, Detection, Fitting, Mismatch},
-    image::{Image, Size},
+    image::{Decoder, Image, Size},
     os::{Clock, Meter, MonotonicClock},
     pipeline::Pipeline,
     scenario::{EngineOptions, Precision},
@@ -30,12 +31,13 @@ impl Adapter for Empty {
         TensorSet::new()
     }
 
-    fn preprocess(&mut self, _: &[Image], _: &mut TensorSet) {}
+    fn preprocess(&mut self, _: &[Image], _: &Cpu, _: &mut TensorSet) {}
 
     fn postprocess(
         &mut self,
         _: &dyn Outputs,
         _: &[Size],
+        _: &Cpu,
         _: &mut Vec<Vec<Detection>>,
     ) -> Result<(), Mismatch> {
         Ok(())
@@ -58,7 +60,8 @@ fn empty_pipeline() -> Pipeline {
     };
     let session =
         engine::named("null").and_then(|engine| engine.load(&spec)).expect("empty engine");
-    Pipeline::new(session, Box::new(Empty), 0)
+    let cpu = Cpu::single(Instructions::best());
+    Pipeline::new(session, Box::new(Empty), 0, cpu, Decoder::new())
 }
 
 fn harness(criterion: &mut Criterion) {

@@ -4,6 +4,7 @@
 
 pub mod analysis;
 pub mod cli;
+pub mod cpu;
 pub mod device;
 pub mod engine;
 pub mod family;

@@ -2,6 +2,7 @@
 //! stages of the host end; those of the device its engine ends. Knows no file.
 
 use crate::{
+    cpu::Cpu,
     engine::{self, Session},
     family::{Adapter, Detection, Mismatch},
     image::{DecodeError, Decoder, Image, Size},
@@ -11,7 +12,9 @@ use crate::{
 
 /// A loaded model with everything around it; buffers are reused from iteration to iteration.
 pub struct Pipeline {
-    decoder: Decoder,
+    cpu: Cpu,
+    /// One per thread.
+    decoders: Vec<Decoder>,
     images: Vec<Image>,
     sizes: Vec<Size>,
     adapter: Box<dyn Adapter>,
@@ -40,10 +43,17 @@ pub enum Error {
 }
 
 impl Pipeline {
-    /// A pipeline for batches of `batch` images.
-    pub fn new(session: Box<dyn Session>, adapter: Box<dyn Adapter>, batch: usize) -> Self {
+    /// A pipeline for batches of `batch` images, whose stages on the host `cpu` computes.
+    pub fn new(
+        session: Box<dyn Session>,
+        adapter: Box<dyn Adapter>,
+        batch: usize,
+        cpu: Cpu,
+        decoder: Decoder,
+    ) -> Self {
         Self {
-            decoder: Decoder::default(),
+            decoders: vec![decoder; cpu.threads.count()],
+            cpu,
             images: vec![Image::default(); batch],
             sizes: vec![Size::default(); batch],
             inputs: adapter.inputs(),
@@ -61,21 +71,23 @@ impl Pipeline {
     pub fn iterate(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<Sample, Error> {
         marks.begin();
         marks.enter(Stage::Decode);
-        for (index, bytes) in encoded.iter().enumerate() {
-            self.decoder
-                .decode(bytes, &mut self.images[index])
-                .map_err(|source| Error::Decode { index, source })?;
-        }
+        let decode = |decoder: &mut Decoder, index: usize, images: &mut [Image]| {
+            decoder
+                .decode(encoded[index], &mut images[0])
+                .map_err(|source| Error::Decode { index, source })
+        };
+        self.cpu.threads.each(&mut self.decoders, &mut self.images, 1, decode)?;
         marks.end(Stage::Decode);
         marks.enter(Stage::Preprocess);
-        self.adapter.preprocess(&self.images, &mut self.inputs);
+        self.adapter.preprocess(&self.images, &self.cpu, &mut self.inputs);
         marks.end(Stage::Preprocess);
         self.session.run(&self.inputs, marks)?;
         marks.enter(Stage::Postprocess);
         for (size, image) in self.sizes.iter_mut().zip(&self.images) {
             *size = Size { width: image.width, height: image.height };
         }
-        self.adapter.postprocess(&*self.session, &self.sizes, &mut self.detections)?;
+        let outputs = &*self.session;
+        self.adapter.postprocess(outputs, &self.sizes, &self.cpu, &mut self.detections)?;
         marks.end(Stage::Postprocess);
         Ok(marks.finish())
     }

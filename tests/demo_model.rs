@@ -8,6 +8,7 @@ use common::root;
 use serde::Deserialize;
 use std::{fs, sync::atomic::AtomicU8};
 use trtbench::{
+    cpu::{Cpu, Instructions},
     engine::{self, LoadSpec},
     family::{self, Detection},
     image::{Decoder, Image},
@@ -76,7 +77,8 @@ fn detect(files: &[Vec<u8>]) -> Vec<Vec<Detection>> {
     let session = engine::named("rten").unwrap().load(&spec).unwrap();
     let family = family::named("yolov8").unwrap();
     let adapter = family.adapt(session.io(), BATCH, &FamilyOptions::default()).unwrap();
-    let mut pipeline = Pipeline::new(session, adapter, BATCH);
+    let cpu = Cpu::single(Instructions::best());
+    let mut pipeline = Pipeline::new(session, adapter, BATCH, cpu, Decoder::new());
     let (clock, beacon) = (MonotonicClock::new(), AtomicU8::new(0));
     let mut marks = Marks::new(&clock, &beacon);
     let mut found = Vec::new();

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use trtbench::{
+    cpu::{Cpu, Instructions},
     family::{self, Adapter, Detection},
     image::{Image, Size},
     scenario::{FamilyOptions, Normalization, Postprocess, Thresholds},
@@ -11,6 +12,10 @@ use trtbench::{
 };
 
 const N: &str = "batch";
+
+fn cpu() -> Cpu {
+    Cpu::single(Instructions::best())
+}
 
 /// A dimension of a declared shape: a length, or a name.
 #[derive(Clone, Copy)]
@@ -302,7 +307,9 @@ mod recognising {
         assert_eq!(adapter.inputs()[0].shape.dims(), [3, 3, 640, 640]);
         assert_eq!((adapter.classes(), adapter.class_names()), (None, None));
         let outputs = vec![Tensor::zeros("", Shape::new(&[1, 84, 100]).unwrap())];
-        adapter.postprocess(&outputs, &[Size { width: 9, height: 9 }], &mut Vec::new()).unwrap();
+        adapter
+            .postprocess(&outputs, &[Size { width: 9, height: 9 }], &cpu(), &mut Vec::new())
+            .unwrap();
         assert_eq!(adapter.classes(), Some(80));
     }
 }
@@ -314,7 +321,7 @@ mod reading {
     fn misread(name: &str, io: &ModelIo, outputs: Vec<Tensor>, words: &str) {
         let mut adapter = adapt(name, io, 1).unwrap();
         let size = Size { width: 64, height: 64 };
-        let error = adapter.postprocess(&outputs, &[size], &mut Vec::new()).unwrap_err();
+        let error = adapter.postprocess(&outputs, &[size], &cpu(), &mut Vec::new()).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
 
@@ -439,7 +446,7 @@ mod options {
             let mut adapter = adapt_with(family, &io, 1, &options).unwrap();
             let mut inputs = adapter.inputs();
             let white = Image { width: 1, height: 1, pixels: vec![255; 3] };
-            adapter.preprocess(&[white], &mut inputs);
+            adapter.preprocess(&[white], &cpu(), &mut inputs);
             inputs[0].floats_mut().unwrap()[0]
         };
         assert_eq!(first(Some(Normalization::Unit)), 1.0);
@@ -454,7 +461,7 @@ fn tensor(dims: &[usize], data: Data) -> Tensor {
 fn detect(adapter: &mut dyn Adapter, outputs: &Vec<Tensor>, images: usize) -> Vec<Vec<Detection>> {
     let sizes: Vec<Size> = (0..images).map(size_of).collect();
     let mut detections = Vec::new();
-    adapter.postprocess(outputs, &sizes, &mut detections).unwrap();
+    adapter.postprocess(outputs, &sizes, &cpu(), &mut detections).unwrap();
     detections
 }
 
@@ -553,7 +560,7 @@ proptest! {
         let sizes = [size_of(first)];
         let mut alone = Vec::new();
         let mut adapter = adapt(family, &io, 1).unwrap();
-        adapter.postprocess(&images[first], &sizes, &mut alone).unwrap();
+        adapter.postprocess(&images[first], &sizes, &cpu(), &mut alone).unwrap();
         prop_assert_eq!(&alone[0], &both[first]);
     }
 
@@ -568,7 +575,7 @@ proptest! {
         let outputs = outputs_of(&io, || cycle.next().unwrap());
         let size = Size { width: image.0, height: image.1 };
         let mut detections = Vec::new();
-        if adapter.postprocess(&outputs, &[size], &mut detections).is_ok() {
+        if adapter.postprocess(&outputs, &[size], &cpu(), &mut detections).is_ok() {
             for detection in &detections[0] {
                 prop_assert!(detection.score.is_finite());
                 prop_assert!(detection.bounds.iter().all(|edge| edge.is_finite()));
@@ -595,7 +602,7 @@ proptest! {
         let outputs: Vec<Tensor> = shapes.iter().map(make).collect();
         let sizes = vec![Size { width: 10, height: 10 }; images];
         // Whatever it answers, it answers.
-        let _ = adapter.postprocess(&outputs, &sizes, &mut Vec::new());
+        let _ = adapter.postprocess(&outputs, &sizes, &cpu(), &mut Vec::new());
     }
 }
 

@@ -9,6 +9,7 @@ use golden_files::{Noise, golden, read, size};
 use serde::Deserialize;
 use std::{collections::BTreeMap, fs};
 use trtbench::{
+    cpu::{Cpu, Instructions},
     family::{self, Adapter, Detection},
     model::sha256,
     scenario::{FamilyOptions, Normalization, Postprocess},
@@ -190,7 +191,8 @@ fn preprocess(case: &Case, image: &Drawn, expected: &[Input], stored: &[u8]) -> 
     let mut adapter = adapt(case, 1)?;
     let mut inputs = adapter.inputs();
     let [width, height] = image.size;
-    adapter.preprocess(&[Noise(image.seed).image(width, height)], &mut inputs);
+    let cpu = Cpu::single(Instructions::best());
+    adapter.preprocess(&[Noise(image.seed).image(width, height)], &cpu, &mut inputs);
     for expected in expected {
         let found = inputs.iter().find(|tensor| tensor.name == expected.name);
         let found = found.ok_or_else(|| format!("no input {}", expected.name))?;
@@ -245,7 +247,10 @@ fn postprocess(
     let outputs: Vec<Tensor> = outputs.iter().map(|output| tensor(output, stored)).collect();
     let sizes: Vec<_> = sizes.iter().map(|&pair| size(pair)).collect();
     let mut detections = Vec::new();
-    adapter.postprocess(&outputs, &sizes, &mut detections).map_err(|error| error.to_string())?;
+    let cpu = Cpu::single(Instructions::best());
+    adapter
+        .postprocess(&outputs, &sizes, &cpu, &mut detections)
+        .map_err(|error| error.to_string())?;
     if detections.len() != expected.len() {
         return Err(format!("{} images, not {}", detections.len(), expected.len()));
     }

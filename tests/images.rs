@@ -9,8 +9,12 @@ use golden_files::{Noise, golden, read, size};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::fs;
-use trtbench::image::{
-    ChannelOrder, DecodeError, Decoder, Fit, Image, Interpolation, Normalise, Preprocessor, Size,
+use trtbench::{
+    cpu::{Cpu, Instructions},
+    image::{
+        ChannelOrder, DecodeError, Decoder, Fit, Image, Interpolation, Normalise, Preprocessor,
+        Size,
+    },
 };
 
 mod resizing {
@@ -27,7 +31,8 @@ mod resizing {
     }
 
     /// The input's levels, interleaved as OpenCV has them.
-    fn resized(case: &Case) -> Vec<u8> {
+    fn resized(case: &Case, instructions: Instructions) -> Vec<u8> {
+        let cpu = Cpu::single(instructions);
         let (fit, interpolation) = match case.mode.as_str() {
             "letterbox" => (Fit::Letterbox { pad: 114 }, Interpolation::Linear),
             "linear" => (Fit::Stretch, Interpolation::Linear),
@@ -36,7 +41,11 @@ mod resizing {
         let image = Noise(case.seed).image(case.source[0], case.source[1]);
         let levels = Normalise::levels(ChannelOrder::Rgb);
         let mut planes = vec![f32::NAN; 3 * size(case.target).pixels()];
-        Preprocessor::new(size(case.target), fit, interpolation, levels).apply(&image, &mut planes);
+        Preprocessor::new(size(case.target), fit, interpolation, levels).apply(
+            &[image],
+            &cpu,
+            &mut planes,
+        );
         let plane = planes.len() / 3;
         (0..planes.len()).map(|i| planes[i % 3 * plane + i / 3] as u8).collect()
     }
@@ -53,7 +62,7 @@ mod resizing {
     fn resizing_equals_opencv() {
         let stored = fs::read(golden("resize.bin")).unwrap();
         for case in read::<Case>("resize.json") {
-            let result = resized(&case);
+            let result = resized(&case, Instructions::best());
             if let Some(start) = case.stored_at {
                 assert_eq!(&result, &stored[start..start + result.len()], "{case:?}");
             }
@@ -70,11 +79,12 @@ mod resizing {
         let fit = Fit::Letterbox { pad: 114 };
         let fresh = || Preprocessor::new(target, fit, Interpolation::Linear, unit.clone());
         let mut used = fresh();
+        let cpu = Cpu::single(Instructions::best());
         let (mut left, mut right) = (vec![0.0; used.floats()], vec![1.0; used.floats()]);
         for n in 0..300 {
-            let image = Noise(n).image(1 + 7 * n as usize % 90, 1 + 11 * n as usize % 80);
-            used.apply(&image, &mut left);
-            fresh().apply(&image, &mut right);
+            let image = [Noise(n).image(1 + 7 * n as usize % 90, 1 + 11 * n as usize % 80)];
+            used.apply(&image, &cpu, &mut left);
+            fresh().apply(&image, &cpu, &mut right);
             assert_eq!(left, right);
         }
     }
@@ -90,7 +100,7 @@ mod resizing {
             let mode = if cubic { "cubic" } else { "linear" }.to_owned();
             let (source, target) = ([width, height], [width, height]);
             let case = Case { mode, source, target, seed, stored_at: None, digest: None };
-            prop_assert_eq!(resized(&case), Noise(seed).image(width, height).pixels);
+            prop_assert_eq!(resized(&case, Instructions::best()), Noise(seed).image(width, height).pixels);
         }
 
         #[test]

@@ -6,6 +6,7 @@ use super::{
     signature::{Extra, Inputs, Reader, Role},
 };
 use crate::{
+    cpu::Cpu,
     image::{Image, Placement, Preprocessor, Size},
     tensor::{DType, Data, Shape, Tensor, TensorSet},
 };
@@ -63,17 +64,13 @@ impl Feed {
     }
 
     /// See [`super::Adapter::preprocess`].
-    pub fn fill(&mut self, images: &[Image], inputs: &mut TensorSet) {
+    pub fn fill(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet) {
         let expected = (self.batch, self.slots.len());
         assert_eq!((images.len(), inputs.len()), expected, "images and inputs of a batch");
         for (slot, tensor) in self.slots.iter().zip(inputs) {
             match (slot.role, &mut tensor.data) {
                 (Role::Image, Data::F32(floats)) => {
-                    let each = self.preprocessor.floats();
-                    assert_eq!(floats.len(), images.len() * each, "floats of a batch");
-                    for (image, input) in images.iter().zip(floats.chunks_exact_mut(each)) {
-                        self.preprocessor.apply(image, input);
-                    }
+                    self.preprocessor.apply(images, cpu, floats);
                 }
                 (Role::Extra(extra, _), data) => {
                     for (index, image) in images.iter().enumerate() {

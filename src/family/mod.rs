@@ -4,6 +4,7 @@
 //! A new family is one file here and one line in [`all`].
 
 use crate::{
+    cpu::Cpu,
     image::{Image, Size},
     scenario::FamilyOptions,
     tensor::{ModelIo, Outputs, TensorSet},
@@ -75,7 +76,7 @@ pub trait Adapter {
     /// # Panics
     /// If an image has no pixels or not as many as its size says, or `inputs` are not such as
     /// [`Adapter::inputs`] made.
-    fn preprocess(&mut self, images: &[Image], inputs: &mut TensorSet);
+    fn preprocess(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet);
 
     /// Turns outputs into detections of each image, best first; of equal scores the lower anchor,
     /// query or row first, then the lower class. `sizes` are those of the images last preprocessed.
@@ -86,6 +87,7 @@ pub trait Adapter {
         &mut self,
         outputs: &dyn Outputs,
         sizes: &[Size],
+        cpu: &Cpu,
         detections: &mut Vec<Vec<Detection>>,
     ) -> Result<(), Mismatch>;
 

@@ -8,6 +8,7 @@ use super::{
     signature::{Inputs, Reader},
 };
 use crate::{
+    cpu::Cpu,
     image::{Image, Placement, Preprocessor, Size},
     scenario::FamilyOptions,
     tensor::{Outputs, TensorSet},
@@ -55,6 +56,8 @@ pub(super) trait Decode {
 /// The images that were put in.
 pub(super) struct Batch<'a> {
     pub sizes: &'a [Size],
+    /// What computes.
+    pub cpu: &'a Cpu,
     feed: &'a Feed,
 }
 
@@ -124,18 +127,19 @@ impl<D: Decode> Adapter for Fitted<D> {
         self.feed.inputs()
     }
 
-    fn preprocess(&mut self, images: &[Image], inputs: &mut TensorSet) {
-        self.feed.fill(images, inputs);
+    fn preprocess(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet) {
+        self.feed.fill(images, cpu, inputs);
     }
 
     fn postprocess(
         &mut self,
         outputs: &dyn Outputs,
         sizes: &[Size],
+        cpu: &Cpu,
         detections: &mut Vec<Vec<Detection>>,
     ) -> Result<(), Mismatch> {
         detections.resize_with(sizes.len(), Vec::new);
-        let batch = Batch { sizes, feed: &self.feed };
+        let batch = Batch { sizes, cpu, feed: &self.feed };
         self.decoder.decode(outputs, &batch, detections)?;
         self.some_classes()?;
         // The best come first.

@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 /// Decodes files one after another, reusing its buffers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Decoder {
     /// Pixels that are still to be turned, or have other than three channels.
     scratch: Vec<u8>,

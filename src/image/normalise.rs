@@ -1,5 +1,7 @@
 //! Levels 0 to 255 → the floats a model was trained on.
 
+use crate::cpu::Instructions;
+
 /// Order of a model's input planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChannelOrder {
@@ -81,7 +83,7 @@ impl Plane {
     }
 
     /// The values of a row of levels.
-    pub(super) fn fill(&self, levels: &[u8], values: &mut [f32]) {
+    pub(super) fn fill(&self, levels: &[u8], values: &mut [f32], _: Instructions) {
         match self.affine {
             Some(affine) => {
                 for (value, &level) in values.iter_mut().zip(levels) {
@@ -98,7 +100,7 @@ impl Plane {
 
     /// The values of a row of levels that are no whole numbers: on the line through the outermost
     /// levels.
-    pub(super) fn fill_between(&self, levels: &[f32], values: &mut [f32]) {
+    pub(super) fn fill_between(&self, levels: &[f32], values: &mut [f32], _: Instructions) {
         let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
         let step = (high - low) / 255.0;
         for (value, &level) in values.iter_mut().zip(levels) {
@@ -129,7 +131,7 @@ mod tests {
     fn filled(normalise: &Normalise, plane: usize) -> Vec<f32> {
         let levels: Vec<u8> = (0..=255).collect();
         let mut values = vec![f32::NAN; 256];
-        normalise.planes()[plane].fill(&levels, &mut values);
+        normalise.planes()[plane].fill(&levels, &mut values, Instructions::best());
         values
     }
 
@@ -159,7 +161,7 @@ mod tests {
     fn between_levels_values_lie_on_the_line() {
         let unit = Normalise::unit(ChannelOrder::Rgb);
         let mut values = [0.0; 3];
-        unit.planes()[1].fill_between(&[0.0, 127.5, 255.0], &mut values);
+        unit.planes()[1].fill_between(&[0.0, 127.5, 255.0], &mut values, Instructions::best());
         assert_eq!(values, [0.0, 0.5, 1.0]);
     }
 }

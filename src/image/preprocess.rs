@@ -1,5 +1,5 @@
-//! One image → one model input: resized, padded and normalised in a single pass over the rows.
-//! What depends on the sizes alone is planned once per size.
+//! Images → model inputs: resized, padded and normalised in a single pass over the rows. What
+//! depends on the sizes alone is planned once per size.
 
 use super::{
     Image, Size,
@@ -7,7 +7,8 @@ use super::{
     normalise::Normalise,
     resize::{Interpolation, Resize, Row, Scratch, thirds},
 };
-use std::collections::HashMap;
+use crate::cpu::{Cpu, Instructions};
+use std::{collections::HashMap, convert::Infallible};
 
 /// Most source sizes whose plans are kept; beyond it all are dropped and planned afresh.
 const MAX_PLANS: usize = 256;
@@ -19,7 +20,8 @@ pub struct Preprocessor {
     interpolation: Interpolation,
     normalise: Normalise,
     plans: HashMap<Size, Plan>,
-    scratch: Scratch,
+    /// One per thread.
+    scratch: Vec<Scratch>,
 }
 
 /// What is known about images of one size.
@@ -31,14 +33,7 @@ struct Plan {
 impl Preprocessor {
     /// A pre-processor for inputs of `target` pixels.
     pub fn new(target: Size, fit: Fit, interpolation: Interpolation, normalise: Normalise) -> Self {
-        Self {
-            target,
-            fit,
-            interpolation,
-            normalise,
-            plans: HashMap::new(),
-            scratch: Scratch::default(),
-        }
+        Self { target, fit, interpolation, normalise, plans: HashMap::new(), scratch: Vec::new() }
     }
 
     /// Size of the inputs.
@@ -56,33 +51,46 @@ impl Preprocessor {
         self.fit.place(image, self.target)
     }
 
-    /// Fills `input` (three planes of rows, [`Preprocessor::floats`] in all) from `image`.
-    /// Allocates nothing for a size that is among the last 256 it has seen.
+    /// Fills `inputs` (one after the other, each three planes of rows, [`Preprocessor::floats`] in
+    /// all) from `images`. Allocates nothing for sizes that are among the last 256 it has seen.
     ///
     /// # Panics
-    /// If the image has no pixels or not as many as its size says, or `input` another length.
-    pub fn apply(&mut self, image: &Image, input: &mut [f32]) -> Placement {
-        let size = image.size();
-        assert!(size.pixels() > 0, "an image without pixels cannot be resized");
-        assert_eq!(image.pixels.len(), 3 * size.pixels(), "pixels of an image of {size:?}");
-        assert_eq!(input.len(), self.floats(), "floats of an input of {:?}", self.target);
-        if self.plans.len() >= MAX_PLANS && !self.plans.contains_key(&size) {
+    /// If an image has no pixels or not as many as its size says, or `inputs` another length.
+    pub fn apply(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut [f32]) {
+        assert_eq!(inputs.len(), images.len() * self.floats(), "floats of a batch");
+        for image in images {
+            let size = image.size();
+            assert!(size.pixels() > 0, "an image without pixels cannot be resized");
+            assert_eq!(image.pixels.len(), 3 * size.pixels(), "pixels of an image of {size:?}");
+        }
+        self.plan(images);
+        self.scratch.resize_with(cpu.threads.count(), Scratch::default);
+        let each = self.floats();
+        let Self { target, fit, ref normalise, ref plans, ref mut scratch, .. } = *self;
+        let work = |scratch: &mut Scratch, index: usize, input: &mut [f32]| {
+            let image: &Image = &images[index];
+            if let Some(plan) = plans.get(&image.size()) {
+                let mut canvas = Canvas::new(target, plan.placement, normalise, input);
+                canvas.draw(image, fit, &plan.resize, scratch, cpu.instructions);
+            }
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = cpu.threads.each(scratch, inputs, each, work);
+    }
+
+    /// Plans what is new in a batch.
+    fn plan(&mut self, images: &[Image]) {
+        let new = |plans: &HashMap<Size, Plan>, image: &Image| !plans.contains_key(&image.size());
+        if self.plans.len() >= MAX_PLANS && images.iter().any(|image| new(&self.plans, image)) {
             self.plans.clear();
         }
-        let plan = self.plans.entry(size).or_insert_with(|| {
-            let placement = self.fit.place(size, self.target);
-            let resize = Resize::new(size, placement.inner, self.interpolation);
-            Plan { placement, resize }
-        });
-        let placement = plan.placement;
-        let mut canvas = Canvas::new(self.target, placement, &self.normalise, input);
-        if let Fit::Letterbox { pad } = self.fit {
-            canvas.pad(pad);
+        for size in images.iter().map(Image::size) {
+            self.plans.entry(size).or_insert_with(|| {
+                let placement = self.fit.place(size, self.target);
+                let resize = Resize::new(size, placement.inner, self.interpolation);
+                Plan { placement, resize }
+            });
         }
-        plan.resize.each_row(image, placement.inner, &mut self.scratch, &mut |y, row| {
-            canvas.write_row(y, &row);
-        });
-        placement
     }
 }
 
@@ -105,6 +113,24 @@ impl<'a> Canvas<'a> {
         Self { width, placement, normalise, planes: thirds(input) }
     }
 
+    /// Draws the image, and what `fit` puts around it.
+    fn draw(
+        &mut self,
+        image: &Image,
+        fit: Fit,
+        resize: &Resize,
+        scratch: &mut Scratch,
+        instructions: Instructions,
+    ) {
+        if let Fit::Letterbox { pad } = fit {
+            self.pad(pad);
+        }
+        let to = self.placement.inner;
+        resize.each_row(image, to, scratch, instructions, &mut |y, row| {
+            self.write_row(y, &row, instructions);
+        });
+    }
+
     /// Fills what the image leaves free with one grey level.
     fn pad(&mut self, level: u8) {
         let Placement { inner, left, top, .. } = self.placement;
@@ -122,7 +148,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes row `y` of the image, a third of it per colour.
-    fn write_row(&mut self, y: usize, row: &Row<'_>) {
+    fn write_row(&mut self, y: usize, row: &Row<'_>, instructions: Instructions) {
         let Placement { inner, left, top, .. } = self.placement;
         let start = (top + y) * self.width + left;
         for colour in 0..3 {
@@ -130,8 +156,8 @@ impl<'a> Canvas<'a> {
             let values = &mut self.planes[plane][start..start + inner.width];
             let third = colour * inner.width..(colour + 1) * inner.width;
             match row {
-                Row::Levels(levels) => map.fill(&levels[third], values),
-                Row::Floats(levels) => map.fill_between(&levels[third], values),
+                Row::Levels(levels) => map.fill(&levels[third], values, instructions),
+                Row::Floats(levels) => map.fill_between(&levels[third], values, instructions),
             }
         }
     }

@@ -175,9 +175,10 @@ pub fn cpu_of(threads: u32, others: bool) -> CpuOf {
 mod tests {
     use super::*;
     use crate::{
+        cpu::{Cpu, Instructions},
         engine::{self, Session},
         family::{Adapter, Detection, Fitting, Mismatch},
-        image::{Image, Size},
+        image::{Decoder, Image, Size},
         tensor::{ModelIo, Outputs, TensorSet, TensorView},
         timing::{Span, Stage},
     };
@@ -248,7 +249,7 @@ mod tests {
             TensorSet::new()
         }
 
-        fn preprocess(&mut self, _: &[Image], _: &mut TensorSet) {
+        fn preprocess(&mut self, _: &[Image], _: &Cpu, _: &mut TensorSet) {
             self.clock.pass(200_000);
         }
 
@@ -256,6 +257,7 @@ mod tests {
             &mut self,
             _: &dyn Outputs,
             _: &[Size],
+            _: &Cpu,
             _: &mut Vec<Vec<Detection>>,
         ) -> Result<(), Mismatch> {
             self.clock.pass(30_000);
@@ -270,7 +272,9 @@ mod tests {
     fn measured(rule: &StopRule) -> Series {
         let clock = Script::default();
         let scripted = Scripted { clock: clock.clone(), iterations: Rc::default() };
-        let mut pipeline = Pipeline::new(Box::new(scripted.clone()), Box::new(scripted), 0);
+        let cpu = Cpu::single(Instructions::best());
+        let (session, adapter) = (Box::new(scripted.clone()), Box::new(scripted));
+        let mut pipeline = Pipeline::new(session, adapter, 0, cpu, Decoder::new());
         let (meter, beacon) = (Meter::new(false), AtomicU8::new(0));
         let tools = Tools { clock: &clock, meter: &meter, beacon: &beacon };
         measure(&mut pipeline, &[], 0, rule, &tools, &mut |_, _| {}).unwrap()

@@ -7,8 +7,10 @@ use super::{
     protocol::{Facts, ImageDetections, Job, Measured, Message, Task},
 };
 use crate::{
+    cpu::{Cpu, Instructions, Threads},
     engine::{self, LoadSpec, Session},
     family::{self, Adapter},
+    image::Decoder,
     model,
     os::{self, Beacon, Meter, MonotonicClock},
     pipeline::Pipeline,
@@ -78,7 +80,9 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let runtime = engine.runtime(&job.engine).map_err(refused)?;
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
-    let mut pipeline = Pipeline::new(session, adapter, batch);
+    let threads = Threads::new(job.cell.id.threads as usize).map_err(refused)?;
+    let cpu = Cpu { instructions: Instructions::best(), threads };
+    let mut pipeline = Pipeline::new(session, adapter, batch, cpu, Decoder::new());
     let meter = Meter::new(cpu_of == super::CpuOf::Process);
     let tools = Tools { clock: &clock, meter: &meter, beacon: beacon.byte() };
     let mut listen = |iterations, elapsed| {

@@ -2,6 +2,7 @@
 //! of padding, normalisation or models.
 
 use super::{Image, Size};
+use crate::cpu::Instructions;
 use opencv::{Bicubic, Bilinear, Lines, Separable};
 use triangle::{Narrowed, Pillow, Torch};
 use warp::Warp;
@@ -77,6 +78,7 @@ impl Resize {
         image: &Image,
         to: Size,
         scratch: &mut Scratch,
+        _: Instructions,
         take: &mut dyn FnMut(usize, Row<'_>),
     ) {
         scratch.begin(to.width);

@@ -188,10 +188,23 @@ fn info(name: &str, dtype: &str, dims: &[serde_json::Value]) -> TensorInfo {
 }
 
 fn preprocess(case: &Case, image: &Drawn, expected: &[Input], stored: &[u8]) -> Result<(), String> {
+    Instructions::available().try_for_each(|instructions| {
+        preprocess_with(instructions, case, image, expected, stored)
+            .map_err(|problem| format!("{}: {problem}", instructions.set()))
+    })
+}
+
+fn preprocess_with(
+    instructions: Instructions,
+    case: &Case,
+    image: &Drawn,
+    expected: &[Input],
+    stored: &[u8],
+) -> Result<(), String> {
     let mut adapter = adapt(case, 1)?;
     let mut inputs = adapter.inputs();
     let [width, height] = image.size;
-    let cpu = Cpu::single(Instructions::best());
+    let cpu = Cpu::single(instructions);
     adapter.preprocess(&[Noise(image.seed).image(width, height)], &cpu, &mut inputs);
     for expected in expected {
         let found = inputs.iter().find(|tensor| tensor.name == expected.name);
@@ -243,13 +256,26 @@ fn postprocess(
     expected: &[Vec<Row>],
     stored: &[u8],
 ) -> Result<(), String> {
-    let mut adapter = adapt(case, sizes.len())?;
     let outputs: Vec<Tensor> = outputs.iter().map(|output| tensor(output, stored)).collect();
+    Instructions::available().try_for_each(|instructions| {
+        postprocess_with(instructions, case, sizes, &outputs, expected)
+            .map_err(|problem| format!("{}: {problem}", instructions.set()))
+    })
+}
+
+fn postprocess_with(
+    instructions: Instructions,
+    case: &Case,
+    sizes: &[[usize; 2]],
+    outputs: &Vec<Tensor>,
+    expected: &[Vec<Row>],
+) -> Result<(), String> {
+    let mut adapter = adapt(case, sizes.len())?;
     let sizes: Vec<_> = sizes.iter().map(|&pair| size(pair)).collect();
     let mut detections = Vec::new();
     let cpu = Cpu::single(Instructions::best());
     adapter
-        .postprocess(&outputs, &sizes, &cpu, &mut detections)
+        .postprocess(outputs, &sizes, &cpu, &mut detections)
         .map_err(|error| error.to_string())?;
     if detections.len() != expected.len() {
         return Err(format!("{} images, not {}", detections.len(), expected.len()));

@@ -62,12 +62,15 @@ mod resizing {
     fn resizing_equals_opencv() {
         let stored = fs::read(golden("resize.bin")).unwrap();
         for case in read::<Case>("resize.json") {
-            let result = resized(&case, Instructions::best());
-            if let Some(start) = case.stored_at {
-                assert_eq!(&result, &stored[start..start + result.len()], "{case:?}");
-            }
-            if let Some(expected) = &case.digest {
-                assert_eq!(&digest(&result), expected, "{case:?}");
+            for instructions in Instructions::available() {
+                let result = resized(&case, instructions);
+                if let Some(start) = case.stored_at {
+                    let expected = &stored[start..start + result.len()];
+                    assert_eq!(&result, expected, "{instructions:?} {case:?}");
+                }
+                if let Some(expected) = &case.digest {
+                    assert_eq!(&digest(&result), expected, "{instructions:?} {case:?}");
+                }
             }
         }
     }

@@ -3,11 +3,14 @@
 
 use super::{Image, Size};
 use crate::cpu::Instructions;
-use opencv::{Bicubic, Bilinear, Lines, Separable};
+use opencv::{Bicubic, Bilinear, Mean};
+use separable::{Lines, Separable};
 use triangle::{Narrowed, Pillow, Torch};
-use warp::Warp;
+use warp::Thirtyseconds;
 
 mod opencv;
+mod separable;
+mod spread;
 mod triangle;
 mod warp;
 
@@ -38,11 +41,13 @@ pub(super) enum Row<'a> {
 }
 
 /// How an image of one size becomes one of another size.
-pub(super) enum Resize {
-    Halve,
+pub(super) struct Resize(Plan);
+
+enum Plan {
+    Halve(Separable<Mean, 2>),
     Linear(Separable<Bilinear, 2>),
     Cubic(Separable<Bicubic, 4>),
-    Warp(Warp),
+    Warp(Separable<Thirtyseconds, 2>),
     Pillow(Pillow),
     Torch(Torch),
 }
@@ -50,10 +55,10 @@ pub(super) enum Resize {
 /// Buffers that are kept from image to image.
 #[derive(Default)]
 pub(super) struct Scratch {
-    linear: Lines<i16, 2>,
-    cubic: Lines<f32, 4>,
-    narrowed_levels: Narrowed<u8>,
-    narrowed_floats: Narrowed<f32>,
+    pairs: Lines<i16, 2>,
+    quads: Lines<f32, 4>,
+    narrowed_levels: Narrowed<u8, i32>,
+    narrowed_floats: Narrowed<f32, f32>,
     /// The row that is handed on.
     levels: Vec<u8>,
     floats: Vec<f32>,
@@ -62,14 +67,14 @@ pub(super) struct Scratch {
 impl Resize {
     pub(super) fn new(from: Size, to: Size, interpolation: Interpolation) -> Self {
         let halves = from.width == 2 * to.width && from.height == 2 * to.height;
-        match interpolation {
-            Interpolation::Linear if halves => Self::Halve,
-            Interpolation::Linear => Self::Linear(Separable::new(from, to)),
-            Interpolation::Cubic => Self::Cubic(Separable::new(from, to)),
-            Interpolation::Warp => Self::Warp(Warp::new(from, to)),
-            Interpolation::Pillow => Self::Pillow(Pillow::new(from, to)),
-            Interpolation::Torch => Self::Torch(Torch::new(from, to)),
-        }
+        Self(match interpolation {
+            Interpolation::Linear if halves => Plan::Halve(opencv::halves(from, to)),
+            Interpolation::Linear => Plan::Linear(opencv::bilinear(from, to)),
+            Interpolation::Cubic => Plan::Cubic(opencv::bicubic(from, to)),
+            Interpolation::Warp => Plan::Warp(warp::plan(from, to)),
+            Interpolation::Pillow => Plan::Pillow(Pillow::new(from, to)),
+            Interpolation::Torch => Plan::Torch(Torch::new(from, to)),
+        })
     }
 
     /// Hands the rows of `image`, resized to `to`, to `take`, from the first to the last.
@@ -78,25 +83,25 @@ impl Resize {
         image: &Image,
         to: Size,
         scratch: &mut Scratch,
-        _: Instructions,
+        instructions: Instructions,
         take: &mut dyn FnMut(usize, Row<'_>),
     ) {
         scratch.begin(to.width);
-        let Scratch { linear, cubic, narrowed_levels, narrowed_floats, levels, floats } = scratch;
-        match self {
-            Self::Pillow(plan) => plan.begin(narrowed_levels),
-            Self::Torch(plan) => plan.begin(narrowed_floats),
+        let Scratch { pairs, quads, narrowed_levels, narrowed_floats, levels, floats } = scratch;
+        match &self.0 {
+            Plan::Pillow(plan) => plan.begin(image, narrowed_levels),
+            Plan::Torch(plan) => plan.begin(image, narrowed_floats),
             _ => {}
         }
         for y in 0..to.height {
-            match self {
-                Self::Halve => opencv::halve(image.row(2 * y), image.row(2 * y + 1), levels),
-                Self::Linear(plan) => plan.row(image, y, linear, levels),
-                Self::Cubic(plan) => plan.row(image, y, cubic, levels),
-                Self::Warp(plan) => plan.row(image, y, levels),
-                Self::Pillow(plan) => plan.row(image, y, narrowed_levels, levels),
-                Self::Torch(plan) => {
-                    plan.row(image, y, narrowed_floats, floats);
+            match &self.0 {
+                Plan::Halve(plan) => plan.row(image, y, pairs, instructions, levels),
+                Plan::Linear(plan) => plan.row(image, y, pairs, instructions, levels),
+                Plan::Cubic(plan) => plan.row(image, y, quads, instructions, levels),
+                Plan::Warp(plan) => plan.row(image, y, pairs, instructions, levels),
+                Plan::Pillow(plan) => plan.row(image, y, narrowed_levels, instructions, levels),
+                Plan::Torch(plan) => {
+                    plan.row(image, y, narrowed_floats, instructions, floats);
                     take(y, Row::Floats(floats));
                     continue;
                 }
@@ -109,8 +114,8 @@ impl Resize {
 impl Scratch {
     /// Forgets the rows of the last image and makes room for rows of `width` pixels.
     fn begin(&mut self, width: usize) {
-        self.linear.forget();
-        self.cubic.forget();
+        self.pairs.forget();
+        self.quads.forget();
         self.levels.resize(3 * width, 0);
         self.floats.resize(3 * width, 0.0);
     }

@@ -6,9 +6,11 @@
 //! bits, ties to even. Halving both ways takes the mean of four pixels there, and so it does here.
 
 use super::{
-    super::{Image, Size},
-    thirds,
+    super::Size,
+    separable::{Kernel, Separable, Taps},
+    spread::{self, Columns},
 };
+use crate::cpu::Instructions;
 
 /// Weights of one sample sum to this.
 const UNIT: f32 = 2048.0;
@@ -16,25 +18,12 @@ const UNIT: f32 = 2048.0;
 /// Levels that OpenCV's portable code blends at a time.
 const VECTOR: usize = 8;
 
-/// Most taps of a kernel.
-const MAX_TAPS: usize = 4;
+/// Added to a float between 0 and 2^22, leaves its nearest whole number, ties to even, in the low
+/// bits: an addition instead of a call where the processor has no rounding instruction.
+const ROUNDS: f32 = 12_582_912.0;
 
-/// Means of two by two pixels, halves rounded up.
-pub(super) fn halve(upper: &[u8], lower: &[u8], levels: &mut [u8]) {
-    let planes = thirds(levels);
-    for (x, (a, b)) in upper.chunks_exact(6).zip(lower.chunks_exact(6)).enumerate() {
-        for colour in 0..3 {
-            let sum = [a[colour], a[colour + 3], b[colour], b[colour + 3]].map(u16::from);
-            planes[colour][x] = ((sum.iter().sum::<u16>() + 2) >> 2) as u8;
-        }
-    }
-}
-
-/// A kernel of `K` taps along each axis.
-pub(in crate::image) trait Kernel<const K: usize> {
-    /// A sum along x, as precise as it is kept for the sum along y.
-    type Partial: Copy + Default;
-
+/// What a kernel weighs with.
+trait Weights<const K: usize> {
     /// Whether a column beyond the outermost pixel's centre takes that pixel alone. (Rows weigh
     /// the edge with itself, which rounds differently.)
     const SNAPS_AT_EDGES: bool;
@@ -42,46 +31,57 @@ pub(in crate::image) trait Kernel<const K: usize> {
     /// Weights of the pixels from `K / 2 - 1` before the sample on; `fraction` is the sample's
     /// distance from the last pixel not after it.
     fn weights(fraction: f32) -> [f32; K];
+}
 
-    /// Keeps a sum of levels times weights.
-    fn keep(sum: i32) -> Self::Partial;
+/// The mean of two by two pixels, halves rounded up.
+pub(super) struct Mean;
 
-    /// Weighs `K` lines of partial sums into levels.
-    fn blend(lines: [&[Self::Partial]; K], weights: [i16; K], levels: &mut [u8]);
+impl Kernel<2> for Mean {
+    type Partial = i16;
+
+    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
+        spread::pairs::<0>(columns, row, instructions, partials);
+    }
+
+    #[inline]
+    fn blend([first, second]: [&[i16]; 2], _: [i16; 2], levels: &mut [u8]) {
+        for ((level, &p), &q) in levels.iter_mut().zip(first).zip(second) {
+            *level = ((p + q + 2) >> 2) as u8;
+        }
+    }
 }
 
 /// OpenCV's `VResizeLinearVec_32s8u`: partial sums of 15 bits, products truncated to 16.
-pub(in crate::image) struct Bilinear;
+pub(super) struct Bilinear;
 
-impl Kernel<2> for Bilinear {
-    type Partial = i16;
-
+impl Weights<2> for Bilinear {
     const SNAPS_AT_EDGES: bool = true;
 
     fn weights(fraction: f32) -> [f32; 2] {
         [1.0 - fraction, fraction]
     }
+}
 
-    fn keep(sum: i32) -> i16 {
-        (sum >> 4) as i16
+impl Kernel<2> for Bilinear {
+    type Partial = i16;
+
+    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
+        spread::pairs::<4>(columns, row, instructions, partials);
     }
 
-    fn blend([first, second]: [&[i16]; 2], weights: [i16; 2], levels: &mut [u8]) {
-        let [a, b] = weights.map(i32::from);
+    #[inline]
+    fn blend([first, second]: [&[i16]; 2], [a, b]: [i16; 2], levels: &mut [u8]) {
+        let high = |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16;
         for ((level, &p), &q) in levels.iter_mut().zip(first).zip(second) {
-            let high = |product: i32| (product >> 16) as i16;
-            let sum = high(i32::from(p) * a) + high(i32::from(q) * b);
-            *level = ((sum + 2) >> 2) as u8;
+            *level = ((high(p, a) + high(q, b) + 2) >> 2) as u8;
         }
     }
 }
 
 /// OpenCV's `interpolateCubic` and `VResizeCubicVec_32s8u`.
-pub(in crate::image) struct Bicubic;
+pub(super) struct Bicubic;
 
-impl Kernel<4> for Bicubic {
-    type Partial = f32;
-
+impl Weights<4> for Bicubic {
     const SNAPS_AT_EDGES: bool = false;
 
     fn weights(x: f32) -> [f32; 4] {
@@ -92,17 +92,23 @@ impl Kernel<4> for Bicubic {
         let far = ((A + 2.0) * y - (A + 3.0)) * y * y + 1.0;
         [before, near, far, 1.0 - before - near - far]
     }
+}
 
-    fn keep(sum: i32) -> f32 {
-        sum as f32
+impl Kernel<4> for Bicubic {
+    type Partial = f32;
+
+    fn spread(columns: &Columns<4>, row: &[u8], instructions: Instructions, partials: &mut [f32]) {
+        spread::quads(columns, row, instructions, partials);
     }
 
+    #[inline]
     fn blend(lines: [&[f32]; 4], weights: [i16; 4], levels: &mut [u8]) {
         let [a, b, c, d] = lines;
         let [wa, wb, wc, wd] = weights.map(|w| f32::from(w) / (UNIT * UNIT));
         for ((((level, &a), &b), &c), &d) in levels.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             let sum = a * wa + (b * wb + (c * wc + d * wd));
-            *level = sum.round_ties_even().clamp(0.0, 255.0) as u8;
+            // What is beyond the levels is so by more than rounding could mend.
+            *level = (sum.clamp(0.0, 255.0) + ROUNDS).to_bits() as u8;
         }
         // OpenCV takes eight levels at a time in floats, and what is left of a row of interleaved
         // pixels in integers, which rounds halves up.
@@ -117,81 +123,31 @@ impl Kernel<4> for Bicubic {
     }
 }
 
-/// Source positions and weights of every output column and row.
-pub(in crate::image) struct Separable<F, const K: usize> {
-    columns: Vec<Column<K>>,
-    rows: Vec<Taps<K>>,
-    kernel: std::marker::PhantomData<F>,
+/// The plan for images that become half as wide and half as high.
+pub(super) fn halves(from: Size, to: Size) -> Separable<Mean, 2> {
+    let axis = |output: usize| -> Vec<Taps<2>> {
+        (0..output).map(|i| Taps { at: [2 * i, 2 * i + 1], weights: [1; 2] }).collect()
+    };
+    Separable::new(from.width, &axis(to.width), axis(to.height))
 }
 
-/// What one output sample of an axis is made of: positions, clamped to the image, and weights.
-struct Taps<const K: usize> {
-    at: [usize; K],
-    weights: [i16; K],
+/// The plan of `cv2.INTER_LINEAR`.
+pub(super) fn bilinear(from: Size, to: Size) -> Separable<Bilinear, 2> {
+    plan(from, to)
 }
 
-/// [`Taps`] along x as `K` neighbouring pixels: clamped taps are added up where they meet.
-struct Column<const K: usize> {
-    /// Offset of the first pixel in the row's bytes.
-    start: usize,
-    weights: [i16; K],
+/// The plan of `cv2.INTER_CUBIC`.
+pub(super) fn bicubic(from: Size, to: Size) -> Separable<Bicubic, 4> {
+    plan(from, to)
 }
 
-/// Partial sums of the last rows that were needed; row `r` lies in slot `r % K`.
-pub(in crate::image) struct Lines<T, const K: usize> {
-    held: [Option<usize>; K],
-    partials: [Vec<T>; K],
-}
-
-impl<T, const K: usize> Lines<T, K> {
-    /// Forgets the rows of the last image.
-    pub(super) fn forget(&mut self) {
-        self.held = [None; K];
-    }
-}
-
-impl<T, const K: usize> Default for Lines<T, K> {
-    fn default() -> Self {
-        Self { held: [None; K], partials: std::array::from_fn(|_| Vec::new()) }
-    }
-}
-
-impl<F: Kernel<K>, const K: usize> Separable<F, K> {
-    pub(super) fn new(from: Size, to: Size) -> Self {
-        let columns = taps::<F, K>(from.width, to.width, F::SNAPS_AT_EDGES)
-            .iter()
-            .map(|taps| Column::new(taps, from.width))
-            .collect();
-        let rows = taps::<F, K>(from.height, to.height, false);
-        Self { columns, rows, kernel: std::marker::PhantomData }
-    }
-
-    /// Writes output row `y` of `image` to `levels`: a third of it per colour.
-    pub(super) fn row(
-        &self,
-        image: &Image,
-        y: usize,
-        lines: &mut Lines<F::Partial, K>,
-        levels: &mut [u8],
-    ) {
-        let row = &self.rows[y];
-        for (&source, &weight) in row.at.iter().zip(&row.weights) {
-            let slot = source % K;
-            lines.partials[slot].resize(levels.len(), F::Partial::default());
-            // What has no weight need not be computed: a third of all work when 1080p becomes
-            // 640 wide.
-            if weight != 0 && lines.held[slot] != Some(source) {
-                spread::<F, K>(&self.columns, image.row(source), &mut lines.partials[slot]);
-                lines.held[slot] = Some(source);
-            }
-        }
-        let picked = row.at.map(|source| lines.partials[source % K].as_slice());
-        F::blend(picked, row.weights, levels);
-    }
+fn plan<F: Kernel<K> + Weights<K>, const K: usize>(from: Size, to: Size) -> Separable<F, K> {
+    let columns = taps::<F, K>(from.width, to.width, F::SNAPS_AT_EDGES);
+    Separable::new(from.width, &columns, taps::<F, K>(from.height, to.height, false))
 }
 
 /// Positions and weights of `output` samples along an axis of `input` pixels.
-fn taps<F: Kernel<K>, const K: usize>(input: usize, output: usize, snaps: bool) -> Vec<Taps<K>> {
+fn taps<F: Weights<K>, const K: usize>(input: usize, output: usize, snaps: bool) -> Vec<Taps<K>> {
     // OpenCV divides twice; the rounding is part of the result.
     let step = 1.0 / (output as f64 / input as f64);
     let last = input as i64 - 1;
@@ -208,43 +164,4 @@ fn taps<F: Kernel<K>, const K: usize>(input: usize, output: usize, snaps: bool) 
         }
     };
     (0..output).map(sample).collect()
-}
-
-impl<const K: usize> Column<K> {
-    fn new(taps: &Taps<K>, width: usize) -> Self {
-        let first = taps.at[0].min(width.saturating_sub(K));
-        let mut weights = [0; K];
-        for (&at, &weight) in taps.at.iter().zip(&taps.weights) {
-            weights[at - first] += weight;
-        }
-        Self { start: 3 * first, weights }
-    }
-}
-
-/// Resizes one row of pixels along x into three planes of partial sums.
-fn spread<F: Kernel<K>, const K: usize>(
-    columns: &[Column<K>],
-    row: &[u8],
-    partials: &mut [F::Partial],
-) {
-    let mut short = [0; 3 * MAX_TAPS];
-    let row = lengthened(row, 3 * K, &mut short);
-    let [red, green, blue] = thirds(partials);
-    for (((column, red), green), blue) in columns.iter().zip(red).zip(green).zip(blue) {
-        let pixels = &row[column.start..][..3 * K];
-        let product = |tap: usize, colour: usize| {
-            i32::from(pixels[3 * tap + colour]) * i32::from(column.weights[tap])
-        };
-        let sum = |colour: usize| (0..K).map(|tap| product(tap, colour)).sum();
-        [*red, *green, *blue] = [sum(0), sum(1), sum(2)].map(F::keep);
-    }
-}
-
-/// `row`, or a copy of it in `buffer` where it is shorter than `length`.
-fn lengthened<'a>(row: &'a [u8], length: usize, buffer: &'a mut [u8]) -> &'a [u8] {
-    if row.len() >= length {
-        return row;
-    }
-    buffer[..row.len()].copy_from_slice(row);
-    &buffer[..length]
 }

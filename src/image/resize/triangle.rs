@@ -8,11 +8,14 @@ use super::{
     super::{Image, Size},
     thirds,
 };
-use std::ops::Range;
+use crate::cpu::Instructions;
+use std::ops::{AddAssign, Mul, Range};
 
 /// Pillow's weights sum to this.
 const UNIT: f64 = (1 << PRECISION) as f64;
 const PRECISION: u32 = 22;
+/// Half a level, for rounding.
+const HALF: i32 = 1 << (PRECISION - 1);
 
 /// About the mean of what models are trained on.
 const MIDDLE: f32 = 128.0;
@@ -21,48 +24,91 @@ const MIDDLE: f32 = 128.0;
 const PART: usize = 256;
 
 /// Pillow's arithmetic.
-pub(in crate::image) struct Pillow {
+pub(super) struct Pillow {
     columns: Windows<i32>,
     rows: Windows<i32>,
 }
 
 /// PyTorch's arithmetic on floats, here on levels less [`MIDDLE`]: normalising before or after is
 /// the same but for rounding, and sums as small as those of normalised values round as little.
-pub(in crate::image) struct Torch {
+pub(super) struct Torch {
     columns: Windows<f32>,
     rows: Windows<f32>,
 }
 
+/// A pixel as lanes that are computed alike: red, green, blue, and one that nobody reads.
+type Lanes<T> = [T; 4];
+
 /// Rows of an image resized along x, three planes each, as many of the last as a window along y
 /// needs; row `r` lies in slot `r % slots`.
 #[derive(Default)]
-pub(in crate::image) struct Narrowed<T> {
+pub(super) struct Narrowed<T, L> {
     values: Vec<T>,
     /// Values of a row.
     length: usize,
     slots: usize,
     /// The first row that is not there yet.
     next: usize,
+    /// The row that is being resized.
+    pixels: Vec<Lanes<L>>,
 }
 
-impl<T: Copy + Default> Narrowed<T> {
-    /// Forgets the last image and makes room for `slots` rows of `length` values.
-    fn begin(&mut self, slots: usize, length: usize) {
-        (self.length, self.slots, self.next) = (length, slots, 0);
-        self.values.resize(slots * length, T::default());
+impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowed<T, L> {
+    /// Forgets the last image and makes room for rows that `columns` and `rows` make of `width`
+    /// pixels.
+    fn begin(&mut self, width: usize, columns: &Windows<L>, rows: &Windows<L>) {
+        (self.length, self.slots, self.next) = (3 * columns.len(), rows.widest(), 0);
+        self.values.resize(self.slots * self.length, T::default());
+        self.pixels.resize(width, Lanes::default());
     }
 
-    /// Brings what is missing of `rows`, which must not begin before those of the last call.
-    fn need(&mut self, rows: Range<usize>, mut narrow: impl FnMut(usize, &mut [T])) {
+    /// Brings what is missing of `rows` of `image`, which must not begin before those of the last
+    /// call: a sum begins with `start`, adds up what `lane` makes of levels times their weights, and
+    /// is kept as `keep` says.
+    #[inline]
+    fn need(
+        &mut self,
+        image: &Image,
+        rows: Range<usize>,
+        columns: &Windows<L>,
+        start: L,
+        lane: impl Fn(u8) -> L,
+        keep: impl Fn(L) -> T,
+    ) {
         for row in self.next.max(rows.start)..rows.end {
-            let start = row % self.slots * self.length;
-            narrow(row, &mut self.values[start..start + self.length]);
+            spread(image.row(row), &lane, &mut self.pixels);
+            let slot = row % self.slots * self.length;
+            let mut planes = thirds(&mut self.values[slot..slot + self.length]);
+            for x in 0..columns.len() {
+                let (pixels, weights) = columns.window(x);
+                let mut sums = [start; 4];
+                for (pixel, &weight) in self.pixels[pixels].iter().zip(weights) {
+                    for (sum, &value) in sums.iter_mut().zip(pixel) {
+                        *sum += value * weight;
+                    }
+                }
+                for (plane, sum) in planes.iter_mut().zip(sums) {
+                    plane[x] = keep(sum);
+                }
+            }
         }
         self.next = self.next.max(rows.end);
     }
 
     fn row(&self, row: usize) -> &[T] {
         &self.values[row % self.slots * self.length..][..self.length]
+    }
+}
+
+/// A row's pixels as lanes.
+#[inline]
+fn spread<L: Copy>(row: &[u8], lane: impl Fn(u8) -> L, pixels: &mut [Lanes<L>]) {
+    // Four bytes at a time, as memory is read; the fourth is the next pixel's first.
+    for (pixel, bytes) in pixels.iter_mut().zip(row.windows(4).step_by(3)) {
+        *pixel = [lane(bytes[0]), lane(bytes[1]), lane(bytes[2]), lane(bytes[3])];
+    }
+    if let (Some(pixel), &[.., red, green, blue]) = (pixels.last_mut(), row) {
+        *pixel = [lane(red), lane(green), lane(blue), lane(0)];
     }
 }
 
@@ -129,8 +175,8 @@ impl Pillow {
     }
 
     /// Makes room for a new image.
-    pub(super) fn begin(&self, narrowed: &mut Narrowed<u8>) {
-        narrowed.begin(self.rows.widest(), 3 * self.columns.len());
+    pub(super) fn begin(&self, image: &Image, narrowed: &mut Narrowed<u8, i32>) {
+        narrowed.begin(image.width, &self.columns, &self.rows);
     }
 
     /// Writes output row `y` of `image`; rows come in their order.
@@ -138,44 +184,30 @@ impl Pillow {
         &self,
         image: &Image,
         y: usize,
-        narrowed: &mut Narrowed<u8>,
+        narrowed: &mut Narrowed<u8, i32>,
+        instructions: Instructions,
         levels: &mut [u8],
     ) {
         let (rows, weights) = self.rows.window(y);
-        narrowed.need(rows.clone(), |row, line| self.narrow(image.row(row), line));
-        for (part, levels) in levels.chunks_mut(PART).enumerate() {
-            let mut sums = [1 << (PRECISION - 1); PART];
-            for (row, &weight) in rows.clone().zip(weights) {
-                let line = &narrowed.row(row)[part * PART..][..levels.len()];
-                for (sum, &level) in sums.iter_mut().zip(line) {
-                    *sum += i32::from(level) * weight;
+        instructions.run(|| {
+            narrowed.need(image, rows.clone(), &self.columns, HALF, i32::from, level);
+            for (part, levels) in levels.chunks_mut(PART).enumerate() {
+                let mut sums = [HALF; PART];
+                for (row, &weight) in rows.clone().zip(weights) {
+                    let line = &narrowed.row(row)[part * PART..][..levels.len()];
+                    for (sum, &level) in sums.iter_mut().zip(line) {
+                        *sum += i32::from(level) * weight;
+                    }
+                }
+                for (level_out, sum) in levels.iter_mut().zip(sums) {
+                    *level_out = level(sum);
                 }
             }
-            for (level_out, sum) in levels.iter_mut().zip(sums) {
-                *level_out = level(sum);
-            }
-        }
-    }
-
-    /// Resizes one row along x.
-    fn narrow(&self, row: &[u8], line: &mut [u8]) {
-        let mut planes = thirds(line);
-        for x in 0..self.columns.len() {
-            let (pixels, weights) = self.columns.window(x);
-            let mut sums = [1 << (PRECISION - 1); 3];
-            for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
-                for (sum, &level) in sums.iter_mut().zip(pixel) {
-                    *sum += i32::from(level) * weight;
-                }
-            }
-            for (plane, sum) in planes.iter_mut().zip(sums) {
-                plane[x] = level(sum);
-            }
-        }
+        });
     }
 }
 
-/// A sum of levels times weights, rounded already, as a level.
+/// A sum of levels times weights and [`HALF`] as a level.
 fn level(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
@@ -202,8 +234,8 @@ impl Torch {
     }
 
     /// Makes room for a new image.
-    pub(super) fn begin(&self, narrowed: &mut Narrowed<f32>) {
-        narrowed.begin(self.rows.widest(), 3 * self.columns.len());
+    pub(super) fn begin(&self, image: &Image, narrowed: &mut Narrowed<f32, f32>) {
+        narrowed.begin(image.width, &self.columns, &self.rows);
     }
 
     /// Writes output row `y` of `image`; rows come in their order.
@@ -211,36 +243,23 @@ impl Torch {
         &self,
         image: &Image,
         y: usize,
-        narrowed: &mut Narrowed<f32>,
+        narrowed: &mut Narrowed<f32, f32>,
+        instructions: Instructions,
         floats: &mut [f32],
     ) {
         let (rows, weights) = self.rows.window(y);
-        narrowed.need(rows.clone(), |row, line| self.narrow(image.row(row), line));
-        floats.fill(0.0);
-        for (row, &weight) in rows.zip(weights) {
-            for (float, &level) in floats.iter_mut().zip(narrowed.row(row)) {
-                *float += level * weight;
-            }
-        }
-        for float in floats {
-            *float += MIDDLE;
-        }
-    }
-
-    /// Resizes one row along x.
-    fn narrow(&self, row: &[u8], line: &mut [f32]) {
-        let mut planes = thirds(line);
-        for x in 0..self.columns.len() {
-            let (pixels, weights) = self.columns.window(x);
-            let mut sums = [0.0; 3];
-            for (pixel, &weight) in row[3 * pixels.start..].chunks_exact(3).zip(weights) {
-                for (sum, &level) in sums.iter_mut().zip(pixel) {
-                    *sum += (f32::from(level) - MIDDLE) * weight;
+        instructions.run(|| {
+            let lane = |level: u8| f32::from(level) - MIDDLE;
+            narrowed.need(image, rows.clone(), &self.columns, 0.0, lane, |sum| sum);
+            floats.fill(0.0);
+            for (row, &weight) in rows.zip(weights) {
+                for (float, &level) in floats.iter_mut().zip(narrowed.row(row)) {
+                    *float += level * weight;
                 }
             }
-            for (plane, sum) in planes.iter_mut().zip(sums) {
-                plane[x] = sum;
+            for float in floats {
+                *float += MIDDLE;
             }
-        }
+        });
     }
 }

@@ -6,79 +6,67 @@
 //! no shift by half a pixel, so that the last column and row fade into black.
 
 use super::{
-    super::{Image, Size},
-    thirds,
+    super::Size,
+    separable::{Kernel, Separable, Taps},
+    spread::{self, Columns},
 };
+use crate::cpu::Instructions;
 
 /// Fractions of a pixel that are told apart.
-const STEPS: i32 = 32;
+const STEPS: i16 = 32;
 
 /// OpenCV computes positions in blocks of this many rows and pixels.
 const BLOCK_ROWS: usize = 16;
 const BLOCK_PIXELS: usize = 1024;
 
-/// Source positions of every output column and row.
-pub(in crate::image) struct Warp {
-    columns: Vec<Position>,
-    rows: Vec<Position>,
-}
+/// Weights in 32nds along each axis.
+pub(super) struct Thirtyseconds;
 
-/// The pixel at or before a sample, and the 32nds of the next one in it.
-#[derive(Clone, Copy)]
-struct Position {
-    pixel: usize,
-    fraction: i32,
-}
+impl Kernel<2> for Thirtyseconds {
+    type Partial = i16;
 
-impl Warp {
-    pub(super) fn new(from: Size, to: Size) -> Self {
-        let x = to.width as f64 / from.width as f64;
-        let y = to.height as f64 / from.height as f64;
-        // The inverse by cofactors. Its last element is not always 1, divides all positions, and
-        // decides where one lies between two 32nds.
-        let inverse = 1.0 / (x * y);
-        let unit = f64::from(STEPS) / (x * y * inverse);
-        let block = (BLOCK_PIXELS / BLOCK_ROWS.min(to.height)).min(to.width);
-        let column = |index: usize| {
-            let start = index / block * block;
-            let scale = y * inverse;
-            Position::new((scale * start as f64 + scale * (index - start) as f64) * unit)
-        };
-        let row = |index: usize| Position::new(x * inverse * index as f64 * unit);
-        Self {
-            columns: (0..to.width).map(column).collect(),
-            rows: (0..to.height).map(row).collect(),
-        }
+    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
+        spread::pairs::<0>(columns, row, instructions, partials);
     }
 
-    /// Writes output row `y` of `image`: a third of it per colour.
-    pub(super) fn row(&self, image: &Image, y: usize, levels: &mut [u8]) {
-        let row = self.rows[y];
-        let line = |y: usize| if y < image.height { image.row(y) } else { &[] };
-        let (upper, lower) = (line(row.pixel), line(row.pixel + 1));
-        let mut planes = thirds(levels);
-        for (x, column) in self.columns.iter().enumerate() {
-            for (colour, plane) in planes.iter_mut().enumerate() {
-                let above = column.blend(upper, colour);
-                let below = column.blend(lower, colour);
-                let sum = above * (STEPS - row.fraction) + below * row.fraction;
-                plane[x] = ((sum + STEPS * STEPS / 2) / (STEPS * STEPS)) as u8;
-            }
+    #[inline]
+    fn blend([above, below]: [&[i16]; 2], weights: [i16; 2], levels: &mut [u8]) {
+        const AREA: i32 = STEPS as i32 * STEPS as i32;
+        let [a, b] = weights.map(i32::from);
+        for ((level, &p), &q) in levels.iter_mut().zip(above).zip(below) {
+            *level = ((i32::from(p) * a + i32::from(q) * b + AREA / 2) / AREA) as u8;
         }
     }
 }
 
-impl Position {
-    /// From a position in 32nds of a pixel.
-    fn new(position: f64) -> Self {
-        let fixed = position.round_ties_even() as i32;
-        let pixel = (fixed >> STEPS.ilog2()).max(0) as usize;
-        Self { pixel, fraction: fixed & (STEPS - 1) }
-    }
+/// The plan of a matrix that scales `from` to `to`.
+pub(super) fn plan(from: Size, to: Size) -> Separable<Thirtyseconds, 2> {
+    let x = to.width as f64 / from.width as f64;
+    let y = to.height as f64 / from.height as f64;
+    // The inverse by cofactors. Its last element is not always 1, divides all positions, and
+    // decides where one lies between two 32nds.
+    let inverse = 1.0 / (x * y);
+    let unit = f64::from(STEPS) / (x * y * inverse);
+    let block = (BLOCK_PIXELS / BLOCK_ROWS.min(to.height)).min(to.width);
+    let column = |index: usize| {
+        let start = index / block * block;
+        let scale = y * inverse;
+        taps((scale * start as f64 + scale * (index - start) as f64) * unit, from.width)
+    };
+    let row = |index: usize| taps(x * inverse * index as f64 * unit, from.height);
+    let columns: Vec<_> = (0..to.width).map(column).collect();
+    Separable::new(from.width, &columns, (0..to.height).map(row).collect())
+}
 
-    /// 32 times the level of a colour at this position of a row; black beyond its end.
-    fn blend(self, row: &[u8], colour: usize) -> i32 {
-        let level = |pixel: usize| row.get(3 * pixel + colour).copied().map_or(0, i32::from);
-        level(self.pixel) * (STEPS - self.fraction) + level(self.pixel + 1) * self.fraction
+/// The pixel at or before a position in 32nds of a pixel, and the one after it; what lies beyond
+/// the last of `pixels` weighs nothing, which is black.
+fn taps(position: f64, pixels: usize) -> Taps<2> {
+    let fixed = position.round_ties_even() as i32;
+    let pixel = (fixed >> STEPS.ilog2()).max(0) as usize;
+    let fraction = (fixed & i32::from(STEPS - 1)) as i16;
+    let inside = |pixel: usize, weight: i16| if pixel < pixels { weight } else { 0 };
+    Taps {
+        at: [pixel.min(pixels - 1), (pixel + 1).min(pixels - 1)],
+        weights: [inside(pixel, STEPS - fraction), inside(pixel + 1, fraction)],
     }
 }

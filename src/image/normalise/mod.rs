@@ -1,5 +1,9 @@
 //! Levels 0 to 255 → the floats a model was trained on.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod sys;
+
 use crate::cpu::Instructions;
 
 /// Order of a model's input planes.
@@ -23,6 +27,9 @@ pub struct Normalise {
 #[derive(Clone, Debug)]
 pub(super) struct Plane {
     values: Box<[f32; 256]>,
+    /// The first to the last byte of all values.
+    bytes: Box<[[u8; 256]; 4]>,
+    /// The formula that gives the values, if there is one.
     affine: Option<Affine>,
 }
 
@@ -71,45 +78,62 @@ impl Normalise {
 impl Plane {
     fn new(value: impl Fn(u8) -> f32) -> Self {
         let values: Box<[f32; 256]> = Box::new(std::array::from_fn(|level| value(level as u8)));
-        let affine = Affine::through(&values);
-        let exact = (0..=255)
-            .all(|level: u8| affine.value(level).to_bits() == values[usize::from(level)].to_bits());
-        Self { affine: exact.then_some(affine), values }
+        let bytes = std::array::from_fn(|byte| values.map(|value| value.to_le_bytes()[byte]));
+        let affine = Affine::candidates(&values).into_iter().find(|affine| {
+            let same =
+                |level: u8| affine.value(level).to_bits() == values[usize::from(level)].to_bits();
+            (0..=255).all(same)
+        });
+        Self { affine, bytes: Box::new(bytes), values }
     }
 
     /// The value of one level.
+    #[inline]
     pub(super) fn value(&self, level: u8) -> f32 {
         self.values[usize::from(level)]
     }
 
     /// The values of a row of levels.
-    pub(super) fn fill(&self, levels: &[u8], values: &mut [f32], _: Instructions) {
-        match self.affine {
-            Some(affine) => {
+    pub(super) fn fill(&self, levels: &[u8], values: &mut [f32], instructions: Instructions) {
+        if let Some(affine) = self.affine {
+            instructions.run(|| {
                 for (value, &level) in values.iter_mut().zip(levels) {
                     *value = affine.value(level);
                 }
-            }
-            None => {
-                for (value, &level) in values.iter_mut().zip(levels) {
-                    *value = self.value(level);
-                }
-            }
+            });
+            return;
+        }
+        let done = sys::look_up(&self.bytes, levels, instructions, values);
+        for (value, &level) in values.iter_mut().zip(levels).skip(done) {
+            *value = self.value(level);
         }
     }
 
     /// The values of a row of levels that are no whole numbers: on the line through the outermost
     /// levels.
-    pub(super) fn fill_between(&self, levels: &[f32], values: &mut [f32], _: Instructions) {
+    pub(super) fn fill_between(
+        &self,
+        levels: &[f32],
+        values: &mut [f32],
+        instructions: Instructions,
+    ) {
         let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
         let step = (high - low) / 255.0;
-        for (value, &level) in values.iter_mut().zip(levels) {
-            *value = (f64::from(level) * step + low) as f32;
-        }
+        instructions.run(|| {
+            for (value, &level) in values.iter_mut().zip(levels) {
+                *value = (f64::from(level) * step + low) as f32;
+            }
+        });
     }
 }
 
 impl Affine {
+    /// Lines that may give all values: a factor alone, as where levels are multiplied by one that
+    /// was rounded before; and the line through the outermost levels.
+    fn candidates(values: &[f32; 256]) -> [Self; 2] {
+        [Self { coarse: values[1], fine: 0.0, bias: 0.0 }, Self::through(values)]
+    }
+
     /// The line through the outermost levels' values.
     fn through(values: &[f32; 256]) -> Self {
         let scale = (f64::from(values[255]) - f64::from(values[0])) / 255.0;

@@ -1,0 +1,100 @@
+//! Resizing along x, then along y, with few taps each way and integer weights. What is resized
+//! along x is kept until no row needs it any more.
+
+use super::{super::Image, spread::Columns};
+use crate::cpu::Instructions;
+
+/// A kernel of `K` taps along each axis.
+pub(super) trait Kernel<const K: usize> {
+    /// A sum along x, as precise as it is kept for the sum along y.
+    type Partial: Copy + Default;
+
+    /// Resizes one row of pixels along x: a third of `partials` per colour.
+    fn spread(
+        columns: &Columns<K>,
+        row: &[u8],
+        instructions: Instructions,
+        partials: &mut [Self::Partial],
+    );
+
+    /// Weighs `K` lines of partial sums into levels.
+    fn blend(lines: [&[Self::Partial]; K], weights: [i16; K], levels: &mut [u8]);
+}
+
+/// What one output sample of an axis is made of: positions inside the image, and weights.
+pub(super) struct Taps<const K: usize> {
+    pub at: [usize; K],
+    pub weights: [i16; K],
+}
+
+/// Source positions and weights of every output column and row.
+pub(super) struct Separable<F, const K: usize> {
+    columns: Columns<K>,
+    rows: Vec<Taps<K>>,
+    kernel: std::marker::PhantomData<F>,
+}
+
+/// Partial sums of the last rows that were needed; row `r` lies in slot `r % K`.
+pub(super) struct Lines<T, const K: usize> {
+    held: [Option<usize>; K],
+    partials: [Vec<T>; K],
+}
+
+impl<const K: usize> Taps<K> {
+    /// As `K` neighbouring pixels of a row of `width`: the first, and weights, added up where taps
+    /// meet at an edge.
+    fn neighbours(&self, width: usize) -> (usize, [i16; K]) {
+        let first = self.at[0].min(width.saturating_sub(K));
+        let mut weights = [0; K];
+        for (&at, &weight) in self.at.iter().zip(&self.weights) {
+            weights[at - first] += weight;
+        }
+        (first, weights)
+    }
+}
+
+impl<T, const K: usize> Lines<T, K> {
+    /// Forgets the rows of the last image.
+    pub fn forget(&mut self) {
+        self.held = [None; K];
+    }
+}
+
+impl<T, const K: usize> Default for Lines<T, K> {
+    fn default() -> Self {
+        Self { held: [None; K], partials: std::array::from_fn(|_| Vec::new()) }
+    }
+}
+
+impl<F: Kernel<K>, const K: usize> Separable<F, K> {
+    /// From the taps of every output column of a row of `width` pixels, and of every output row.
+    pub fn new(width: usize, columns: &[Taps<K>], rows: Vec<Taps<K>>) -> Self {
+        let columns = Columns::new(columns.iter().map(|taps| taps.neighbours(width)));
+        Self { columns, rows, kernel: std::marker::PhantomData }
+    }
+
+    /// Writes output row `y` of `image` to `levels`: a third of it per colour.
+    pub fn row(
+        &self,
+        image: &Image,
+        y: usize,
+        lines: &mut Lines<F::Partial, K>,
+        instructions: Instructions,
+        levels: &mut [u8],
+    ) {
+        let row = &self.rows[y];
+        for (&source, &weight) in row.at.iter().zip(&row.weights) {
+            let slot = source % K;
+            lines.partials[slot].resize(levels.len(), F::Partial::default());
+            // What has no weight need not be computed: half of all work when 1080p becomes
+            // 640 wide.
+            if weight != 0 && lines.held[slot] != Some(source) {
+                let partials = &mut lines.partials[slot];
+                F::spread(&self.columns, image.row(source), instructions, partials);
+                lines.held[slot] = Some(source);
+            }
+        }
+        let picked = row.at.map(|source| lines.partials[source % K].as_slice());
+        instructions.run(|| F::blend(picked, row.weights, levels));
+    }
+}

@@ -1,0 +1,128 @@
+//! Eight columns at a time, each from the bytes at its own start: a byte shuffle brings the levels
+//! of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`. Any
+//! distance between columns will do.
+
+use super::{BLOCK, Columns};
+use crate::cpu::sys::x86_64::{load_128, load_256, store_128, store_floats_256};
+use std::arch::x86_64::{
+    __m256i, _mm_set_epi64x, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
+    _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_madd_epi16,
+    _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set_m128i,
+    _mm256_shuffle_epi8, _mm256_srai_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+};
+
+/// Shuffles to zero.
+const Z: u8 = 0x80;
+
+/// Of two columns' eight bytes: red of the first and second pixel of each, then green.
+const PAIRS_RED_GREEN: [u8; 16] = [0, Z, 3, Z, 8, Z, 11, Z, 1, Z, 4, Z, 9, Z, 12, Z];
+/// The same for blue, then nothing.
+const PAIRS_BLUE: [u8; 16] = [2, Z, 5, Z, 10, Z, 13, Z, Z, Z, Z, Z, Z, Z, Z, Z];
+
+/// Of one column's twelve bytes: red of its four pixels, then green.
+const QUADS_RED_GREEN: [u8; 16] = [0, Z, 3, Z, 6, Z, 9, Z, 1, Z, 4, Z, 7, Z, 10, Z];
+/// The same for blue, then nothing.
+const QUADS_BLUE: [u8; 16] = [2, Z, 5, Z, 8, Z, 11, Z, Z, Z, Z, Z, Z, Z, Z, Z];
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn twice(bytes: &[u8; 16]) -> __m256i {
+    _mm256_broadcastsi128_si256(load_128(bytes))
+}
+
+/// See [`super::pairs`]; makes whole blocks and returns the number of columns made.
+#[target_feature(enable = "avx2")]
+pub(super) fn pairs<const SHIFT: u32>(
+    columns: &Columns<2>,
+    row: &[u8],
+    planes: &mut [&mut [i16]; 3],
+) -> usize {
+    let count = columns.followed_by(8, row.len());
+    let (red_green, blue_only) = (twice(&PAIRS_RED_GREEN), twice(&PAIRS_BLUE));
+    let [red, green, blue] = planes;
+    let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
+    let weights = columns.weights.as_chunks::<BLOCK>().0;
+    let red = red.as_chunks_mut::<BLOCK>().0;
+    let green = green.as_chunks_mut::<BLOCK>().0;
+    let blue = blue.as_chunks_mut::<BLOCK>().0;
+    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
+    for ((((starts, weights), red), green), blue) in blocks {
+        let column = |number: usize| -> i64 {
+            let start = starts[number] as usize;
+            i64::from_le_bytes(*row[start..].first_chunk().unwrap_or(&[0; 8]))
+        };
+        // Each lane of 128 bits ends up with four columns that follow each other.
+        let near = _mm256_set_epi64x(column(5), column(4), column(1), column(0));
+        let far = _mm256_set_epi64x(column(7), column(6), column(3), column(2));
+        let weights = load_256(weights);
+        let keep = |levels: __m256i| {
+            let sums = _mm256_madd_epi16(levels, weights);
+            match SHIFT {
+                0 => sums,
+                4 => _mm256_srai_epi32::<4>(sums),
+                _ => unreachable!("no kernel drops {SHIFT} bits"),
+            }
+        };
+        let (near_rg, far_rg) =
+            (_mm256_shuffle_epi8(near, red_green), _mm256_shuffle_epi8(far, red_green));
+        let (near_b, far_b) =
+            (_mm256_shuffle_epi8(near, blue_only), _mm256_shuffle_epi8(far, blue_only));
+        let reds = keep(_mm256_unpacklo_epi64(near_rg, far_rg));
+        let greens = keep(_mm256_unpackhi_epi64(near_rg, far_rg));
+        let blues = keep(_mm256_unpacklo_epi64(near_b, far_b));
+        // Lane by lane: four reds, four greens; brought together by colour.
+        let packed = _mm256_packs_epi32(reds, greens);
+        let together = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+        store_128(red, _mm256_castsi256_si128(together));
+        store_128(green, _mm256_extracti128_si256::<1>(together));
+        let packed = _mm256_packs_epi32(blues, blues);
+        let together = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+        store_128(blue, _mm256_castsi256_si128(together));
+    }
+    count
+}
+
+/// See [`super::quads`]; makes whole blocks and returns the number of columns made.
+#[target_feature(enable = "avx2")]
+pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 3]) -> usize {
+    let count = columns.followed_by(16, row.len());
+    let (red_green, blue_only) = (twice(&QUADS_RED_GREEN), twice(&QUADS_BLUE));
+    let [red, green, blue] = planes;
+    let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
+    let weights = columns.weights.as_chunks::<BLOCK>().0;
+    let red = red.as_chunks_mut::<BLOCK>().0;
+    let green = green.as_chunks_mut::<BLOCK>().0;
+    let blue = blue.as_chunks_mut::<BLOCK>().0;
+    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
+    for ((((starts, weights), red), green), blue) in blocks {
+        // Red, green and blue of a column in the low lane, and of the fourth one after it in the
+        // high lane.
+        let column = |number: usize| {
+            let bytes = |number: usize| {
+                let start = starts[number] as usize;
+                load_128(row[start..].first_chunk::<16>().unwrap_or(&[0; 16]))
+            };
+            let weights = |number: usize| {
+                let [a, b, c, d] = weights[number].map(|weight| u64::from(weight as u16));
+                let four = (d << 48 | c << 32 | b << 16 | a) as i64;
+                _mm_set_epi64x(four, four)
+            };
+            let both = _mm256_set_m128i(bytes(number + 4), bytes(number));
+            let weights = _mm256_set_m128i(weights(number + 4), weights(number));
+            let sums =
+                |order: __m256i| _mm256_madd_epi16(_mm256_shuffle_epi8(both, order), weights);
+            _mm256_cvtepi32_ps(_mm256_hadd_epi32(sums(red_green), sums(blue_only)))
+        };
+        let cast = std::arch::x86_64::_mm256_castps_si256;
+        let back = std::arch::x86_64::_mm256_castsi256_ps;
+        let [a, b, c, d] = [column(0), column(1), column(2), column(3)].map(|v| cast(v));
+        // Four columns of four values each → four colours of four columns, in each lane.
+        let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
+        store_floats_256(red, back(_mm256_unpacklo_epi64(ab, cd)));
+        store_floats_256(green, back(_mm256_unpackhi_epi64(ab, cd)));
+        let (ab, cd) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+        store_floats_256(blue, back(_mm256_unpacklo_epi64(ab, cd)));
+    }
+    count
+}

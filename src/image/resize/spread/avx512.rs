@@ -1,0 +1,131 @@
+//! Eight columns at a time out of a window of 128 bytes of the row: a byte permutation brings the
+//! levels of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`.
+
+use super::{BLOCK, Columns};
+use crate::cpu::sys::x86_64::{load_256, load_512, load_up_to_512, store_128, store_floats_256};
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi32_epi16,
+    _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_set1_epi32,
+    _mm256_slli_epi32, _mm256_srai_epi32, _mm256_sub_epi32, _mm512_add_epi32,
+    _mm512_broadcast_i64x4, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cvtepi32_epi16,
+    _mm512_cvtepi64_epi32, _mm512_extracti64x4_epi64, _mm512_inserti64x4, _mm512_madd_epi16,
+    _mm512_maskz_permutex2var_epi8, _mm512_srai_epi32, _mm512_srli_epi64,
+};
+
+/// Bytes that a permutation reaches.
+pub(super) const WINDOW: usize = 128;
+
+/// The low byte of every 16 bit lane.
+const LOW_BYTES: u64 = 0x5555_5555_5555_5555;
+
+/// The part of a row that a block of columns needs.
+struct Window {
+    near: __m512i,
+    far: __m512i,
+}
+
+impl Window {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn new(row: &[u8], start: u32) -> Self {
+        let bytes = &row[start as usize..];
+        let far = bytes.get(64..).unwrap_or(&[]);
+        Self { near: load_up_to_512(bytes), far: load_up_to_512(far) }
+    }
+
+    /// The bytes at the places that the low bytes of `at` give, as 16 bit lanes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn at(&self, at: __m512i) -> __m512i {
+        _mm512_maskz_permutex2var_epi8(LOW_BYTES, self.near, at, self.far)
+    }
+}
+
+/// Places, from the block's first, of the red levels of each column's first two pixels.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn first_two(starts: &[u32; BLOCK]) -> __m256i {
+    let first = _mm256_sub_epi32(load_256(starts), _mm256_set1_epi32(starts[0] as i32));
+    let second = _mm256_add_epi32(first, _mm256_set1_epi32(3));
+    _mm256_add_epi32(first, _mm256_slli_epi32::<16>(second))
+}
+
+/// Places `bytes` further on.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn moved(at: __m256i, bytes: i32) -> __m256i {
+    _mm256_add_epi32(at, _mm256_set1_epi32(bytes << 16 | bytes))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn both(low: __m256i, high: __m256i) -> __m512i {
+    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+}
+
+/// See [`super::pairs`]; makes whole blocks and returns the number of columns made.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2")]
+pub(super) fn pairs<const SHIFT: u32>(
+    columns: &Columns<2>,
+    row: &[u8],
+    planes: &mut [&mut [i16]; 3],
+) -> usize {
+    let [red, green, blue] = planes;
+    let starts = columns.starts.as_chunks::<BLOCK>().0;
+    let weights = columns.weights.as_chunks::<BLOCK>().0;
+    let red = red.as_chunks_mut::<BLOCK>().0;
+    let green = green.as_chunks_mut::<BLOCK>().0;
+    let blue = blue.as_chunks_mut::<BLOCK>().0;
+    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
+    for ((((starts, weights), red), green), blue) in blocks {
+        let window = Window::new(row, starts[0]);
+        let at = first_two(starts);
+        let weights = load_256(weights);
+        let levels = window.at(both(at, moved(at, 1)));
+        let sums = _mm512_madd_epi16(levels, _mm512_broadcast_i64x4(weights));
+        let kept = _mm512_cvtepi32_epi16(_mm512_srai_epi32::<SHIFT>(sums));
+        store_128(red, _mm256_castsi256_si128(kept));
+        store_128(green, _mm256_extracti128_si256::<1>(kept));
+        let levels = _mm512_castsi512_si256(window.at(_mm512_castsi256_si512(moved(at, 2))));
+        let sums = _mm256_madd_epi16(levels, weights);
+        // The intrinsic counts in another type than its 512 bit sibling.
+        let kept = match SHIFT {
+            0 => sums,
+            4 => _mm256_srai_epi32::<4>(sums),
+            _ => unreachable!("no kernel drops {SHIFT} bits"),
+        };
+        store_128(blue, _mm256_cvtepi32_epi16(kept));
+    }
+    starts.len() * BLOCK
+}
+
+/// See [`super::quads`]; makes whole blocks and returns the number of columns made.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2")]
+pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 3]) -> usize {
+    let [red, green, blue] = planes;
+    let starts = columns.starts.as_chunks::<BLOCK>().0;
+    let weights = columns.weights.as_chunks::<BLOCK>().0;
+    let red = red.as_chunks_mut::<BLOCK>().0;
+    let green = green.as_chunks_mut::<BLOCK>().0;
+    let blue = blue.as_chunks_mut::<BLOCK>().0;
+    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
+    for ((((starts, weights), red), green), blue) in blocks {
+        let window = Window::new(row, starts[0]);
+        let (near, far) = (first_two(starts), moved(first_two(starts), 6));
+        let weights = load_512(weights);
+        let near_weights = _mm512_cvtepi64_epi32(weights);
+        let far_weights = _mm512_cvtepi64_epi32(_mm512_srli_epi64::<32>(weights));
+        let weigh = |at: __m512i, weights: __m512i| _mm512_madd_epi16(window.at(at), weights);
+        let red_green = _mm512_add_epi32(
+            weigh(both(near, moved(near, 1)), _mm512_broadcast_i64x4(near_weights)),
+            weigh(both(far, moved(far, 1)), _mm512_broadcast_i64x4(far_weights)),
+        );
+        let blues = weigh(both(moved(near, 2), moved(far, 2)), both(near_weights, far_weights));
+        let sum =
+            _mm256_add_epi32(_mm512_castsi512_si256(blues), _mm512_extracti64x4_epi64::<1>(blues));
+        store_floats_256(red, _mm256_cvtepi32_ps(_mm512_castsi512_si256(red_green)));
+        store_floats_256(green, _mm256_cvtepi32_ps(_mm512_extracti64x4_epi64::<1>(red_green)));
+        store_floats_256(blue, _mm256_cvtepi32_ps(sum));
+    }
+    starts.len() * BLOCK
+}

@@ -1,0 +1,112 @@
+//! Resizing one row of pixels along x: every output column is a weighted sum of `K` neighbouring
+//! pixels, in three planes. The portable code here is the definition; the others give the same bits.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod sys;
+
+use super::thirds;
+use crate::cpu::Instructions;
+
+/// Most pixels of a sum.
+const MAX_TAPS: usize = 4;
+
+/// Columns that vector code makes at a time.
+#[cfg(target_arch = "x86_64")]
+const BLOCK: usize = 8;
+
+/// What the columns of a resized row are made of.
+pub(super) struct Columns<const K: usize> {
+    /// Where each column's first pixel begins in the row's bytes; never falls.
+    starts: Vec<u32>,
+    /// Weights of its pixels.
+    weights: Vec<[i16; K]>,
+    /// Bytes from the first to the last that any block of columns needs.
+    #[cfg(target_arch = "x86_64")]
+    widest: usize,
+}
+
+impl<const K: usize> Columns<K> {
+    /// From the first pixel of every column, which never falls, and its weights.
+    pub fn new(columns: impl Iterator<Item = (usize, [i16; K])>) -> Self {
+        let (starts, weights): (Vec<u32>, Vec<[i16; K]>) =
+            columns.map(|(first, weights)| (3 * first as u32, weights)).unzip();
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            widest: starts
+                .chunks(BLOCK)
+                .map(|block| (block[block.len() - 1] - block[0]) as usize + 3 * K)
+                .max()
+                .unwrap_or(0),
+            starts,
+            weights,
+        }
+    }
+
+    /// How many columns there are before the first that has not `bytes` bytes from its start to
+    /// the end of a row of `length`; a multiple of [`BLOCK`].
+    #[cfg(target_arch = "x86_64")]
+    fn followed_by(&self, bytes: usize, length: usize) -> usize {
+        let count = self.starts.partition_point(|&start| start as usize + bytes <= length);
+        count - count % BLOCK
+    }
+}
+
+/// Sums of two pixels each, without their last `SHIFT` bits: a third of `partials` per colour.
+pub(super) fn pairs<const SHIFT: u32>(
+    columns: &Columns<2>,
+    row: &[u8],
+    instructions: Instructions,
+    partials: &mut [i16],
+) {
+    let mut short = [0; 3 * MAX_TAPS];
+    let row = lengthened(row, 3 * 2, &mut short);
+    let mut planes = thirds(partials);
+    let done = sys::pairs::<SHIFT>(columns, row, instructions, &mut planes);
+    rest(columns, done, row, planes, |sum| (sum >> SHIFT) as i16);
+}
+
+/// Sums of four pixels each: a third of `partials` per colour.
+pub(super) fn quads(
+    columns: &Columns<4>,
+    row: &[u8],
+    instructions: Instructions,
+    partials: &mut [f32],
+) {
+    let mut short = [0; 3 * MAX_TAPS];
+    let row = lengthened(row, 3 * 4, &mut short);
+    let mut planes = thirds(partials);
+    let done = sys::quads(columns, row, instructions, &mut planes);
+    rest(columns, done, row, planes, |sum| sum as f32);
+}
+
+/// The columns after the first `done`, one by one.
+fn rest<T, const K: usize>(
+    columns: &Columns<K>,
+    done: usize,
+    row: &[u8],
+    planes: [&mut [T]; 3],
+    keep: impl Fn(i32) -> T,
+) {
+    let [red, green, blue] = planes.map(|plane| &mut plane[done..]);
+    let columns = columns.starts[done..].iter().zip(&columns.weights[done..]);
+    for ((((&start, weights), red), green), blue) in columns.zip(red).zip(green).zip(blue) {
+        let pixels = &row[start as usize..][..3 * K];
+        let product = |tap: usize, colour: usize| {
+            i32::from(pixels[3 * tap + colour]) * i32::from(weights[tap])
+        };
+        let sum = |colour: usize| (0..K).map(|tap| product(tap, colour)).sum();
+        [*red, *green, *blue] = [sum(0), sum(1), sum(2)].map(&keep);
+    }
+}
+
+/// `row`, or a copy of it in `buffer` where it is shorter than `length`.
+fn lengthened<'a>(row: &'a [u8], length: usize, buffer: &'a mut [u8]) -> &'a [u8] {
+    if row.len() >= length {
+        return row;
+    }
+    buffer[..row.len()].copy_from_slice(row);
+    &buffer[..length]
+}

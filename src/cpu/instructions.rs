@@ -79,18 +79,33 @@ impl Instructions {
         InstructionSet::ALL.into_iter().filter_map(|set| Self::named(set).ok())
     }
 
+    /// These, or `most` where that is less: each set includes those before it.
+    pub fn at_most(self, most: InstructionSet) -> Self {
+        Self(self.0.min(most))
+    }
+
     /// Which set it is.
     pub fn set(self) -> InstructionSet {
         self.0
     }
 
-    /// Calls `work` where the compiler may use these instructions. What it inlines there is
-    /// compiled for them; the results are the same to the last bit, as the compiler neither
-    /// reorders nor fuses operations on floats.
+    /// Does `work` in code that is compiled for these instructions. The results are the same to
+    /// the last bit, as the compiler neither reorders nor fuses operations on floats.
     #[inline]
-    pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
+    pub fn run<W: Work>(self, work: W) -> W::Output {
         sys::run(self, work)
     }
+}
+
+/// Portable code that is worth compiling for every instruction set. Not a closure, as a closure
+/// cannot be made to be inlined where it is to be compiled anew.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. To be marked `#[inline(always)]`, as whatever it calls: what is not inlined is
+    /// compiled for [`InstructionSet::Portable`] alone.
+    fn work(self) -> Self::Output;
 }
 
 #[cfg(test)]
@@ -112,6 +127,17 @@ mod tests {
             missing.to_string(),
             "this processor has no avx512 instructions; the best it has is avx2"
         );
+    }
+
+    struct Sum<'a>(&'a [f32]);
+
+    impl Work for Sum<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn work(self) -> f32 {
+            self.0.iter().map(|n| n * 1.1 + 0.3).sum()
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod instructions;
 pub mod sys;
 mod threads;
 
-pub use instructions::{InstructionSet, Instructions, Missing};
+pub use instructions::{InstructionSet, Instructions, Missing, Work};
 pub use threads::Threads;
 
 /// With which instructions and on how many threads a stage computes.

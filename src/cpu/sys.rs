@@ -3,7 +3,7 @@
 //! safe code.
 #![allow(unsafe_code)]
 
-use super::{InstructionSet, Instructions};
+use super::{InstructionSet, Instructions, Work};
 
 /// Whether this processor, and the system, support a set.
 #[cfg(target_arch = "x86_64")]
@@ -37,9 +37,9 @@ pub(super) fn has(set: InstructionSet) -> bool {
 
 /// See [`Instructions::run`].
 #[inline]
-pub(super) fn run<R>(instructions: Instructions, work: impl FnOnce() -> R) -> R {
+pub(super) fn run<W: Work>(instructions: Instructions, work: W) -> W::Output {
     match instructions.set() {
-        InstructionSet::Portable => work(),
+        InstructionSet::Portable => work.work(),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: an `Instructions` of a set exists only where `has` has found that set.
         InstructionSet::Avx2 => unsafe { x86_64::run_avx2(work) },
@@ -47,13 +47,14 @@ pub(super) fn run<R>(instructions: Instructions, work: impl FnOnce() -> R) -> R 
         // SAFETY: as above.
         InstructionSet::Avx512 => unsafe { x86_64::run_avx512(work) },
         #[cfg(not(target_arch = "x86_64"))]
-        _ => work(),
+        _ => work.work(),
     }
 }
 
 /// Registers of x86-64.
 #[cfg(target_arch = "x86_64")]
 pub mod x86_64 {
+    use super::Work;
     use std::arch::x86_64::{
         __m128i, __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm_storeu_si128,
         _mm256_loadu_si256, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_loadu_si512,
@@ -61,15 +62,15 @@ pub mod x86_64 {
     };
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(super) fn run_avx2<R>(work: impl FnOnce() -> R) -> R {
-        work()
+    pub(super) fn run_avx2<W: Work>(work: W) -> W::Output {
+        work.work()
     }
 
     #[target_feature(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi1,bmi2,lzcnt,popcnt"
     )]
-    pub(super) fn run_avx512<R>(work: impl FnOnce() -> R) -> R {
-        work()
+    pub(super) fn run_avx512<W: Work>(work: W) -> W::Output {
+        work.work()
     }
 
     /// Types all of whose bits may be read from and written to a register.

@@ -4,7 +4,7 @@
 mod avx512;
 mod sys;
 
-use crate::cpu::Instructions;
+use crate::cpu::{Instructions, Work};
 
 /// Order of a model's input planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +96,7 @@ impl Plane {
     /// The values of a row of levels.
     pub(super) fn fill(&self, levels: &[u8], values: &mut [f32], instructions: Instructions) {
         if let Some(affine) = self.affine {
-            instructions.run(|| {
-                for (value, &level) in values.iter_mut().zip(levels) {
-                    *value = affine.value(level);
-                }
-            });
+            instructions.run(Compute { affine, levels, values });
             return;
         }
         let done = sys::look_up(&self.bytes, levels, instructions, values);
@@ -119,11 +115,7 @@ impl Plane {
     ) {
         let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
         let step = (high - low) / 255.0;
-        instructions.run(|| {
-            for (value, &level) in values.iter_mut().zip(levels) {
-                *value = (f64::from(level) * step + low) as f32;
-            }
-        });
+        instructions.run(Interpolate { low, step, levels, values });
     }
 }
 
@@ -141,10 +133,47 @@ impl Affine {
         Self { coarse, fine: (scale - f64::from(coarse)) as f32, bias: values[0] }
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(self, level: u8) -> f32 {
         let level = f32::from(level);
         level * self.coarse + (level * self.fine + self.bias)
+    }
+}
+
+/// Values by their formula.
+struct Compute<'a> {
+    affine: Affine,
+    levels: &'a [u8],
+    values: &'a mut [f32],
+}
+
+impl Work for Compute<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        for (value, &level) in self.values.iter_mut().zip(self.levels) {
+            *value = self.affine.value(level);
+        }
+    }
+}
+
+/// Values of levels that are no whole numbers.
+struct Interpolate<'a> {
+    low: f64,
+    step: f64,
+    levels: &'a [f32],
+    values: &'a mut [f32],
+}
+
+impl Work for Interpolate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        for (value, &level) in self.values.iter_mut().zip(self.levels) {
+            *value = (f64::from(level) * self.step + self.low) as f32;
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Kernel<2> for Mean {
         spread::pairs::<0>(columns, row, instructions, partials);
     }
 
-    #[inline]
+    #[inline(always)]
     fn blend([first, second]: [&[i16]; 2], _: [i16; 2], levels: &mut [u8]) {
         for ((level, &p), &q) in levels.iter_mut().zip(first).zip(second) {
             *level = ((p + q + 2) >> 2) as u8;
@@ -69,7 +69,7 @@ impl Kernel<2> for Bilinear {
         spread::pairs::<4>(columns, row, instructions, partials);
     }
 
-    #[inline]
+    #[inline(always)]
     fn blend([first, second]: [&[i16]; 2], [a, b]: [i16; 2], levels: &mut [u8]) {
         let high = |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16;
         for ((level, &p), &q) in levels.iter_mut().zip(first).zip(second) {
@@ -101,7 +101,7 @@ impl Kernel<4> for Bicubic {
         spread::quads(columns, row, instructions, partials);
     }
 
-    #[inline]
+    #[inline(always)]
     fn blend(lines: [&[f32]; 4], weights: [i16; 4], levels: &mut [u8]) {
         let [a, b, c, d] = lines;
         let [wa, wb, wc, wd] = weights.map(|w| f32::from(w) / (UNIT * UNIT));

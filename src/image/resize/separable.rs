@@ -2,7 +2,7 @@
 //! along x is kept until no row needs it any more.
 
 use super::{super::Image, spread::Columns};
-use crate::cpu::Instructions;
+use crate::cpu::{Instructions, Work};
 
 /// A kernel of `K` taps along each axis.
 pub(super) trait Kernel<const K: usize> {
@@ -17,7 +17,8 @@ pub(super) trait Kernel<const K: usize> {
         partials: &mut [Self::Partial],
     );
 
-    /// Weighs `K` lines of partial sums into levels.
+    /// Weighs `K` lines of partial sums into levels; inlined where it is compiled for more than
+    /// portable instructions.
     fn blend(lines: [&[Self::Partial]; K], weights: [i16; K], levels: &mut [u8]);
 }
 
@@ -95,6 +96,22 @@ impl<F: Kernel<K>, const K: usize> Separable<F, K> {
             }
         }
         let picked = row.at.map(|source| lines.partials[source % K].as_slice());
-        instructions.run(|| F::blend(picked, row.weights, levels));
+        instructions.run(Blend::<F, K> { lines: picked, weights: row.weights, levels });
+    }
+}
+
+/// The sum along y.
+struct Blend<'a, F: Kernel<K>, const K: usize> {
+    lines: [&'a [F::Partial]; K],
+    weights: [i16; K],
+    levels: &'a mut [u8],
+}
+
+impl<F: Kernel<K>, const K: usize> Work for Blend<'_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        F::blend(self.lines, self.weights, self.levels);
     }
 }

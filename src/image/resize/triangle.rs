@@ -8,7 +8,7 @@ use super::{
     super::{Image, Size},
     thirds,
 };
-use crate::cpu::Instructions;
+use crate::cpu::{InstructionSet, Instructions, Work};
 use std::ops::{AddAssign, Mul, Range};
 
 /// Pillow's weights sum to this.
@@ -36,8 +36,16 @@ pub(super) struct Torch {
     rows: Windows<f32>,
 }
 
-/// A pixel as lanes that are computed alike: red, green, blue, and one that nobody reads.
-type Lanes<T> = [T; 4];
+/// With more than that the compiler (1.95) gathers lanes one by one, which takes three times as
+/// long.
+const WIDEST: InstructionSet = InstructionSet::Avx2;
+
+/// Rows that are resized along x together: the weights are the same, and the lanes fill the widest
+/// registers.
+const TOGETHER: usize = 4;
+
+/// The same pixel of [`TOGETHER`] rows: red, green, blue, and a lane that nobody reads, of each.
+type Lanes<T> = [T; 4 * TOGETHER];
 
 /// Rows of an image resized along x, three planes each, as many of the last as a window along y
 /// needs; row `r` lies in slot `r % slots`.
@@ -49,23 +57,25 @@ pub(super) struct Narrowed<T, L> {
     slots: usize,
     /// The first row that is not there yet.
     next: usize,
-    /// The row that is being resized.
+    /// The rows that are being resized, and what becomes of them.
     pixels: Vec<Lanes<L>>,
+    sums: Vec<Lanes<L>>,
 }
 
 impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowed<T, L> {
     /// Forgets the last image and makes room for rows that `columns` and `rows` make of `width`
     /// pixels.
     fn begin(&mut self, width: usize, columns: &Windows<L>, rows: &Windows<L>) {
-        (self.length, self.slots, self.next) = (3 * columns.len(), rows.widest(), 0);
+        (self.length, self.slots, self.next) = (3 * columns.len(), rows.widest() + TOGETHER, 0);
         self.values.resize(self.slots * self.length, T::default());
         self.pixels.resize(width, Lanes::default());
+        self.sums.resize(columns.len(), Lanes::default());
     }
 
     /// Brings what is missing of `rows` of `image`, which must not begin before those of the last
     /// call: a sum begins with `start`, adds up what `lane` makes of levels times their weights, and
     /// is kept as `keep` says.
-    #[inline]
+    #[inline(always)]
     fn need(
         &mut self,
         image: &Image,
@@ -75,24 +85,23 @@ impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowe
         lane: impl Fn(u8) -> L,
         keep: impl Fn(L) -> T,
     ) {
-        for row in self.next.max(rows.start)..rows.end {
-            spread(image.row(row), &lane, &mut self.pixels);
-            let slot = row % self.slots * self.length;
-            let mut planes = thirds(&mut self.values[slot..slot + self.length]);
-            for x in 0..columns.len() {
-                let (pixels, weights) = columns.window(x);
-                let mut sums = [start; 4];
-                for (pixel, &weight) in self.pixels[pixels].iter().zip(weights) {
-                    for (sum, &value) in sums.iter_mut().zip(pixel) {
-                        *sum += value * weight;
-                    }
-                }
-                for (plane, sum) in planes.iter_mut().zip(sums) {
-                    plane[x] = keep(sum);
+        self.next = self.next.max(rows.start);
+        while self.next < rows.end {
+            // Beyond the last row, that one again: its sums are not kept.
+            let row = |number: usize| image.row((self.next + number).min(image.height - 1));
+            spread([row(0), row(1), row(2), row(3)], &lane, &mut self.pixels);
+            sum(&self.pixels, columns, start, &mut self.sums);
+            for number in 0..TOGETHER.min(image.height - self.next) {
+                let slot = (self.next + number) % self.slots * self.length;
+                let [red, green, blue] = thirds(&mut self.values[slot..slot + self.length]);
+                let planes = red.iter_mut().zip(green).zip(blue);
+                for (((red, green), blue), sums) in planes.zip(&self.sums) {
+                    let row = &sums[4 * number..];
+                    (*red, *green, *blue) = (keep(row[0]), keep(row[1]), keep(row[2]));
                 }
             }
+            self.next += TOGETHER;
         }
-        self.next = self.next.max(rows.end);
     }
 
     fn row(&self, row: usize) -> &[T] {
@@ -100,16 +109,50 @@ impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowe
     }
 }
 
-/// A row's pixels as lanes.
-#[inline]
-fn spread<L: Copy>(row: &[u8], lane: impl Fn(u8) -> L, pixels: &mut [Lanes<L>]) {
-    // Four bytes at a time, as memory is read; the fourth is the next pixel's first.
-    for (pixel, bytes) in pixels.iter_mut().zip(row.windows(4).step_by(3)) {
-        *pixel = [lane(bytes[0]), lane(bytes[1]), lane(bytes[2]), lane(bytes[3])];
+/// The pixels of rows of one length as lanes.
+#[inline(always)]
+fn spread<L: Copy>(rows: [&[u8]; TOGETHER], lane: impl Fn(u8) -> L, pixels: &mut [Lanes<L>]) {
+    for (number, row) in rows.into_iter().enumerate() {
+        // Four bytes at a time, as memory is read; the fourth is the next pixel's first.
+        for (pixel, bytes) in pixels.iter_mut().zip(row.windows(4).step_by(3)) {
+            for (value, &byte) in pixel[4 * number..][..4].iter_mut().zip(bytes) {
+                *value = lane(byte);
+            }
+        }
+        if let (Some(pixel), &[.., red, green, blue]) = (pixels.last_mut(), row) {
+            let last = [red, green, blue, 0].map(&lane);
+            pixel[4 * number..][..4].copy_from_slice(&last);
+        }
     }
-    if let (Some(pixel), &[.., red, green, blue]) = (pixels.last_mut(), row) {
-        *pixel = [lane(red), lane(green), lane(blue), lane(0)];
+}
+
+/// Weighted sums of the pixels in each window, in their order.
+#[inline(always)]
+fn sum<L: Copy + AddAssign + Mul<Output = L>>(
+    pixels: &[Lanes<L>],
+    columns: &Windows<L>,
+    start: L,
+    sums: &mut [Lanes<L>],
+) {
+    for (x, column) in sums.iter_mut().enumerate() {
+        let (window, weights) = columns.window(x);
+        let mut lanes = [start; 4 * TOGETHER];
+        for (pixel, &weight) in pixels[window].iter().zip(weights) {
+            for (lane, &value) in lanes.iter_mut().zip(pixel) {
+                *lane += value * weight;
+            }
+        }
+        *column = lanes;
     }
+}
+
+/// One output row to be made.
+struct Row<'a, P, T, L> {
+    plan: &'a P,
+    image: &'a Image,
+    y: usize,
+    narrowed: &'a mut Narrowed<T, L>,
+    line: &'a mut [T],
 }
 
 /// For every sample of an axis the pixels it is made of, and their weights.
@@ -188,26 +231,35 @@ impl Pillow {
         instructions: Instructions,
         levels: &mut [u8],
     ) {
-        let (rows, weights) = self.rows.window(y);
-        instructions.run(|| {
-            narrowed.need(image, rows.clone(), &self.columns, HALF, i32::from, level);
-            for (part, levels) in levels.chunks_mut(PART).enumerate() {
-                let mut sums = [HALF; PART];
-                for (row, &weight) in rows.clone().zip(weights) {
-                    let line = &narrowed.row(row)[part * PART..][..levels.len()];
-                    for (sum, &level) in sums.iter_mut().zip(line) {
-                        *sum += i32::from(level) * weight;
-                    }
-                }
-                for (level_out, sum) in levels.iter_mut().zip(sums) {
-                    *level_out = level(sum);
+        instructions.at_most(WIDEST).run(Row { plan: self, image, y, narrowed, line: levels });
+    }
+}
+
+impl Work for Row<'_, Pillow, u8, i32> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        let (rows, weights) = self.plan.rows.window(self.y);
+        let columns = &self.plan.columns;
+        self.narrowed.need(self.image, rows.clone(), columns, HALF, i32::from, level);
+        for (part, levels) in self.line.chunks_mut(PART).enumerate() {
+            let mut sums = [HALF; PART];
+            for (row, &weight) in rows.clone().zip(weights) {
+                let line = &self.narrowed.row(row)[part * PART..][..levels.len()];
+                for (sum, &level) in sums.iter_mut().zip(line) {
+                    *sum += i32::from(level) * weight;
                 }
             }
-        });
+            for (level_out, sum) in levels.iter_mut().zip(sums) {
+                *level_out = level(sum);
+            }
+        }
     }
 }
 
 /// A sum of levels times weights and [`HALF`] as a level.
+#[inline(always)]
 fn level(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
@@ -247,19 +299,26 @@ impl Torch {
         instructions: Instructions,
         floats: &mut [f32],
     ) {
-        let (rows, weights) = self.rows.window(y);
-        instructions.run(|| {
-            let lane = |level: u8| f32::from(level) - MIDDLE;
-            narrowed.need(image, rows.clone(), &self.columns, 0.0, lane, |sum| sum);
-            floats.fill(0.0);
-            for (row, &weight) in rows.zip(weights) {
-                for (float, &level) in floats.iter_mut().zip(narrowed.row(row)) {
-                    *float += level * weight;
-                }
+        instructions.at_most(WIDEST).run(Row { plan: self, image, y, narrowed, line: floats });
+    }
+}
+
+impl Work for Row<'_, Torch, f32, f32> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        let (rows, weights) = self.plan.rows.window(self.y);
+        let lane = |level: u8| f32::from(level) - MIDDLE;
+        self.narrowed.need(self.image, rows.clone(), &self.plan.columns, 0.0, lane, |sum| sum);
+        self.line.fill(0.0);
+        for (row, &weight) in rows.zip(weights) {
+            for (float, &level) in self.line.iter_mut().zip(self.narrowed.row(row)) {
+                *float += level * weight;
             }
-            for float in floats {
-                *float += MIDDLE;
-            }
-        });
+        }
+        for float in self.line {
+            *float += MIDDLE;
+        }
     }
 }

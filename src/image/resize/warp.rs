@@ -29,7 +29,7 @@ impl Kernel<2> for Thirtyseconds {
         spread::pairs::<0>(columns, row, instructions, partials);
     }
 
-    #[inline]
+    #[inline(always)]
     fn blend([above, below]: [&[i16]; 2], weights: [i16; 2], levels: &mut [u8]) {
         const AREA: i32 = STEPS as i32 * STEPS as i32;
         let [a, b] = weights.map(i32::from);

@@ -86,6 +86,8 @@ pub mod x86_64 {
     // SAFETY: as above.
     unsafe impl Plain for u32 {}
     // SAFETY: as above.
+    unsafe impl Plain for u64 {}
+    // SAFETY: as above.
     unsafe impl Plain for i32 {}
     // SAFETY: as above.
     unsafe impl Plain for f32 {}

@@ -4,7 +4,9 @@
 //! Anchors count through all levels. Of equal scores the lower anchor goes first, then the lower
 //! class.
 
-use super::{Detection, limits::Limits, nms::Nms};
+use super::{Detection, keys::Numbers, limits::Limits, nms::Nms};
+use crate::cpu::{Cpu, Instructions, Work};
+use std::{convert::Infallible, ops::Range};
 
 /// Anchors whose best scores are sought together; the running maxima stay in the L1 cache.
 const BLOCK: usize = 2048;
@@ -28,9 +30,17 @@ pub(super) enum Layout {
     AnchorMajor { stride: usize },
 }
 
-/// Turns scores into detections; keeps its buffers from image to image.
+/// Turns scores into detections, image by image, by as many threads as there are.
 pub(super) struct Detector {
     pub limits: Limits,
+    /// One per thread.
+    searches: Vec<Search>,
+}
+
+/// Looks for the detections of one image; keeps its buffers from image to image.
+pub(super) struct Search {
+    limits: Limits,
+    instructions: Instructions,
     nms: Nms,
     best: Vec<f32>,
     /// Cells with a candidate, by the complement of their best score, then number.
@@ -39,7 +49,30 @@ pub(super) struct Detector {
 
 impl Detector {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, nms: Nms::default(), best: Vec::new(), cells: Vec::new() }
+        Self { limits, searches: Vec::new() }
+    }
+
+    /// Calls `work` with the number of each image and what is found on it, which it replaces.
+    pub fn each(
+        &mut self,
+        cpu: &Cpu,
+        detections: &mut [Vec<Detection>],
+        work: impl Fn(&mut Search, usize, &mut Vec<Detection>) + Sync,
+    ) {
+        let limits = self.limits;
+        self.searches.resize_with(cpu.threads.count(), || Search::new(limits, cpu.instructions));
+        let work = |search: &mut Search, image: usize, found: &mut [Vec<Detection>]| {
+            search.instructions = cpu.instructions;
+            work(search, image, &mut found[0]);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = cpu.threads.each(&mut self.searches, detections, 1, work);
+    }
+}
+
+impl Search {
+    fn new(limits: Limits, instructions: Instructions) -> Self {
+        Self { limits, instructions, nms: Nms::default(), best: Vec::new(), cells: Vec::new() }
     }
 
     /// Replaces `found` by the detections of one image, best first. All levels have the same
@@ -67,13 +100,13 @@ impl Detector {
                 let key = key as usize;
                 ((key % classes) as u32, bounds(key / classes))
             };
-            self.nms.keep(&self.limits, locate, found);
+            self.nms.keep(&self.limits, self.instructions, locate, found);
         } else {
             let locate = |anchor: u32| {
                 let anchor = anchor as usize;
                 (best_class(levels, anchor), bounds(anchor))
             };
-            self.nms.keep(&self.limits, locate, found);
+            self.nms.keep(&self.limits, self.instructions, locate, found);
         }
     }
 
@@ -83,12 +116,13 @@ impl Detector {
         if self.limits.cells_per_level < scores.anchors {
             self.offer_best_cells(scores, first);
         } else if self.limits.multi_label {
-            scores.offer_all(&mut self.nms, first, confidence);
+            scores.offer_all(&mut self.nms, first, confidence, self.instructions);
         } else {
             for start in (0..scores.anchors).step_by(BLOCK) {
                 let end = scores.anchors.min(start + BLOCK);
-                scores.best(start..end, &mut self.best);
-                self.nms.offer(&self.best, first + start, 1, confidence);
+                scores.best(start..end, self.instructions, &mut self.best);
+                let numbers = numbers(first + start, 1);
+                self.nms.offer(&self.best, numbers, confidence, self.instructions);
             }
         }
     }
@@ -96,7 +130,7 @@ impl Detector {
     /// Offers the cells with the best scores.
     fn offer_best_cells(&mut self, scores: Scores<'_>, first: usize) {
         let confidence = self.limits.confidence;
-        scores.best(0..scores.anchors, &mut self.best);
+        scores.best(0..scores.anchors, self.instructions, &mut self.best);
         self.cells.clear();
         let wanted = self.best.iter().enumerate().filter(|&(_, &best)| best > confidence);
         self.cells.extend(wanted.map(|(anchor, best)| (!best.to_bits(), anchor)));
@@ -106,13 +140,15 @@ impl Detector {
             self.cells.truncate(most);
         }
         for &(best, anchor) in &self.cells {
+            let mut offer = |score: f32, number: usize| {
+                self.nms.offer(&[score], numbers(number, 1), confidence, self.instructions);
+            };
             if !self.limits.multi_label {
-                self.nms.offer(&[f32::from_bits(!best)], first + anchor, 1, confidence);
+                offer(f32::from_bits(!best), first + anchor);
                 continue;
             }
             for class in 0..scores.classes {
-                let index = (first + anchor) * scores.classes + class;
-                self.nms.offer(&[scores.at(anchor, class)], index, 1, confidence);
+                offer(scores.at(anchor, class), (first + anchor) * scores.classes + class);
             }
         }
     }
@@ -138,39 +174,37 @@ impl<'a> Scores<'a> {
     }
 
     /// Offers every class of every anchor, numbered anchor by anchor.
-    fn offer_all(self, nms: &mut Nms, first: usize, confidence: f32) {
+    fn offer_all(self, nms: &mut Nms, first: usize, confidence: f32, instructions: Instructions) {
         let Self { values, anchors, classes, layout } = self;
         let first = first * classes;
+        let mut offer = |scores: &[f32], first: usize, step: usize| {
+            nms.offer(scores, numbers(first, step), confidence, instructions);
+        };
         match layout {
             Layout::ClassMajor => {
                 for (class, scores) in values.chunks_exact(anchors.max(1)).take(classes).enumerate()
                 {
-                    nms.offer(scores, first + class, classes, confidence);
+                    offer(scores, first + class, classes);
                 }
             }
             Layout::AnchorMajor { stride } if stride == classes => {
-                nms.offer(&values[..anchors * classes], first, 1, confidence);
+                offer(&values[..anchors * classes], first, 1);
             }
             Layout::AnchorMajor { stride } => {
                 for (anchor, values) in values.chunks(stride).take(anchors).enumerate() {
-                    nms.offer(&values[..classes], first + anchor * classes, 1, confidence);
+                    offer(&values[..classes], first + anchor * classes, 1);
                 }
             }
         }
     }
 
     /// The highest score of each anchor of a range; NaN counts as none.
-    fn best(self, range: std::ops::Range<usize>, best: &mut Vec<f32>) {
-        let higher = |a: f32, b: f32| if b > a { b } else { a };
+    fn best(self, range: Range<usize>, instructions: Instructions, best: &mut Vec<f32>) {
         best.clear();
         match self.layout {
             Layout::ClassMajor => {
                 best.resize(range.len(), f32::NEG_INFINITY);
-                for scores in self.values.chunks_exact(self.anchors).take(self.classes) {
-                    for (best, &score) in best.iter_mut().zip(&scores[range.clone()]) {
-                        *best = higher(*best, score);
-                    }
-                }
+                instructions.run(Highest { scores: self, range, best });
             }
             Layout::AnchorMajor { stride } => best.extend(range.map(|anchor| {
                 let scores = &self.values[anchor * stride..][..self.classes];
@@ -188,6 +222,47 @@ impl<'a> Scores<'a> {
             }
         }
         best.0
+    }
+}
+
+/// The higher of two scores; the first where the second is NaN.
+#[inline(always)]
+fn higher(a: f32, b: f32) -> f32 {
+    if b > a { b } else { a }
+}
+
+fn numbers(first: usize, step: usize) -> Numbers {
+    Numbers { first: first as u32, step: step as u32 }
+}
+
+/// The highest score of each anchor of a range, of scores that lie class by class.
+struct Highest<'a> {
+    scores: Scores<'a>,
+    range: Range<usize>,
+    best: &'a mut [f32],
+}
+
+impl Work for Highest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        let Self { scores, range, best } = self;
+        let class = |class: usize| &scores.values[class * scores.anchors..][range.clone()];
+        // Several classes at a time, as each pass reads and writes all of `best`.
+        let whole = scores.classes - scores.classes % 4;
+        for first in (0..whole).step_by(4) {
+            let [a, b] = [class(first), class(first + 1)];
+            let [c, d] = [class(first + 2), class(first + 3)];
+            for ((((best, &a), &b), &c), &d) in best.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *best = higher(higher(higher(higher(*best, a), b), c), d);
+            }
+        }
+        for last in whole..scores.classes {
+            for (best, &score) in best.iter_mut().zip(class(last)) {
+                *best = higher(*best, score);
+            }
+        }
     }
 }
 
@@ -229,7 +304,7 @@ mod tests {
             let limits = Limits { iou: 0.3, confidence: 0.3, multi_label, ..Limits::NONE };
             let detect = |levels: &[Scores<'_>]| {
                 let mut found = Vec::new();
-                Detector::new(limits).detect(levels, bounds, &mut found);
+                Search::new(limits, Instructions::best()).detect(levels, bounds, &mut found);
                 found
             };
             let stride = CLASSES + gap;
@@ -260,7 +335,7 @@ mod tests {
             };
             let limits = Limits { cells_per_level: most, confidence: 0.2, ..Limits::NONE };
             let mut found = Vec::new();
-            Detector::new(limits).detect(&[scores], bounds, &mut found);
+            Search::new(limits, Instructions::best()).detect(&[scores], bounds, &mut found);
             let best = |a: usize| values[a * CLASSES..][..CLASSES].iter().copied().fold(0.0, f32::max);
             let mut order: Vec<usize> = (0..ANCHORS).collect();
             order.sort_by(|&a, &b| best(b).total_cmp(&best(a)).then(a.cmp(&b)));

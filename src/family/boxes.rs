@@ -53,7 +53,7 @@ impl Decode for Boxes {
         let declared = self.classes.unwrap_or(classes);
         self.reader.expect(1, [classes, of], [declared, anchors])?;
         self.classes = Some(classes);
-        for (image, found) in detections.iter_mut().enumerate() {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
             let boxes = &boxes[image * anchors * EDGES..][..anchors * EDGES];
             let values = &scores[image * classes * anchors..][..classes * anchors];
             let scores = Scores { values, anchors, classes, layout: Layout::ClassMajor };
@@ -62,8 +62,8 @@ impl Decode for Boxes {
                 let bounds = edges_of(&boxes[anchor * EDGES..]);
                 if self.in_input_pixels { placement.to_image(bounds) } else { bounds }
             };
-            self.detector.detect(&[scores], bounds, found);
-        }
+            search.detect(&[scores], bounds, found);
+        });
         Ok(())
     }
 

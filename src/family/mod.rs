@@ -16,6 +16,7 @@ mod boxes;
 mod classes;
 mod distribution;
 mod feed;
+mod keys;
 mod limits;
 mod nanodet;
 mod nms;

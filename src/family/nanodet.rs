@@ -105,7 +105,7 @@ impl Decode for Decoder {
         let classes = classes_of(self.reader, columns)?;
         self.classes = Some(classes);
         let layout = Layout::AnchorMajor { stride: columns };
-        for (image, found) in detections.iter_mut().enumerate() {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
             let values = &values[image * anchors * columns..][..anchors * columns];
             let scores = Scores { values, anchors, classes, layout };
             let bounds = |anchor: usize| {
@@ -113,12 +113,12 @@ impl Decode for Decoder {
                 // Clipped before boxes are compared.
                 self.input.clip(self.grid.anchor(anchor).bounds(logits))
             };
-            self.detector.detect(&[scores], bounds, found);
+            search.detect(&[scores], bounds, found);
             let placement = batch.placement(image);
             for detection in found {
                 detection.bounds = placement.image.clip(placement.to_image(detection.bounds));
             }
-        }
+        });
         Ok(())
     }
 

@@ -4,29 +4,24 @@
 //! Keeps what `torchvision.ops.nms` keeps within each class. Equal scores: lower index first, which
 //! is the lower anchor, then the lower class.
 
-use super::{Detection, limits::Limits};
-use std::cmp::Reverse;
+use super::{
+    Detection,
+    keys::{Keys, Numbers},
+    limits::Limits,
+};
+use crate::cpu::{Instructions, Work};
 
-/// Candidates ordered at a time: mostly the best few decide, and the rest is never sorted.
-const FIRST_CHUNK: usize = 1024;
-/// Scores searched at a time.
-const RUN: usize = 32;
-/// Kept boxes compared at a time; fills the vector registers of today's processors.
-const LANES: usize = 8;
+/// Kept boxes compared at a time; fills the widest vector registers.
+const LANES: usize = 16;
 
 /// Collects candidates of one image, then keeps the best that do not overlap. Reused between
 /// images.
 #[derive(Default)]
 pub(super) struct Nms {
-    keys: Vec<Key>,
+    keys: Keys,
     counts: Vec<Count>,
     rivals: Vec<Rivals>,
 }
-
-/// Orders candidates: bits of the score (which order as the scores do, as none is negative), then
-/// the complement of the index.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(u64);
 
 /// How many candidates of one class have been looked at and kept.
 #[derive(Clone, Copy, Default)]
@@ -49,38 +44,21 @@ struct Block {
     area: [f32; LANES],
 }
 
-impl Key {
-    fn new(score: f32, index: u32) -> Self {
-        Self(u64::from(score.to_bits()) << 32 | u64::from(!index))
-    }
-
-    fn score(self) -> f32 {
-        f32::from_bits((self.0 >> 32) as u32)
-    }
-
-    fn index(self) -> u32 {
-        !(self.0 as u32)
-    }
-}
-
 impl Nms {
     /// Forgets the candidates of the last image.
     pub fn clear(&mut self) {
         self.keys.clear();
     }
 
-    /// Adds the finite scores above `confidence`, which must not be negative, as candidates
-    /// numbered `first`, `first + step`, ….
-    pub fn offer(&mut self, scores: &[f32], first: usize, step: usize, confidence: f32) {
-        let wanted = |score: f32| score > confidence && score < f32::INFINITY;
-        for (start, run) in (first..).step_by(RUN * step).zip(scores.chunks(RUN)) {
-            // Without an early exit this compiles to vector comparisons; most runs have none.
-            if run.iter().fold(false, |any, &score| any | wanted(score)) {
-                let numbered = (start..).step_by(step).zip(run);
-                let hits = numbered.filter(|&(_, &score)| wanted(score));
-                self.keys.extend(hits.map(|(index, &score)| Key::new(score, index as u32)));
-            }
-        }
+    /// Adds the finite scores above `confidence`, which must not be negative, as candidates.
+    pub fn offer(
+        &mut self,
+        scores: &[f32],
+        numbers: Numbers,
+        confidence: f32,
+        instructions: Instructions,
+    ) {
+        self.keys.add(scores, numbers, confidence.next_up()..=f32::MAX, instructions);
     }
 
     /// Appends what is kept to `detections`, best first. `locate` gives class and box (left, top,
@@ -89,13 +67,14 @@ impl Nms {
     pub fn keep(
         &mut self,
         limits: &Limits,
+        instructions: Instructions,
         mut locate: impl FnMut(u32) -> (u32, [f32; 4]),
         detections: &mut Vec<Detection>,
     ) {
         self.counts.fill(Count::default());
         self.rivals.iter_mut().for_each(Rivals::clear);
         let end = detections.len().saturating_add(limits.detections);
-        for key in best_first(&mut self.keys).take(limits.top_k.per_image()) {
+        for key in self.keys.best_first().take(limits.top_k.per_image()) {
             if detections.len() >= end {
                 break;
             }
@@ -109,9 +88,9 @@ impl Nms {
                 continue;
             }
             let rivals = if limits.class_agnostic { 0 } else { class };
-            if of(&mut self.rivals, rivals).admit(bounds, limits.iou) {
+            if of(&mut self.rivals, rivals).admit(bounds, limits.iou, instructions) {
                 count.kept += 1;
-                detections.push(Detection { bounds, score: key.score(), class });
+                detections.push(Detection { bounds, score: key.value(), class });
             }
         }
     }
@@ -126,29 +105,6 @@ fn of<T: Default>(entries: &mut Vec<T>, class: u32) -> &mut T {
     &mut entries[class]
 }
 
-/// The keys from the best down, ordering ever larger chunks as they are needed.
-fn best_first(keys: &mut [Key]) -> impl Iterator<Item = Key> {
-    let mut rest = keys;
-    let mut chunk = FIRST_CHUNK;
-    std::iter::from_fn(move || {
-        let keys = std::mem::take(&mut rest);
-        if keys.is_empty() {
-            return None;
-        }
-        let count = chunk.min(keys.len());
-        chunk *= 2;
-        if count < keys.len() {
-            keys.select_nth_unstable_by_key(count - 1, |&key| Reverse(key));
-        }
-        let (next, later) = keys.split_at_mut(count);
-        rest = later;
-        next.sort_unstable_by_key(|&key| Reverse(key));
-        Some(&*next)
-    })
-    .flatten()
-    .copied()
-}
-
 impl Rivals {
     fn clear(&mut self) {
         self.kept = 0;
@@ -156,9 +112,11 @@ impl Rivals {
     }
 
     /// Keeps the box unless one kept before overlaps it too much.
-    fn admit(&mut self, bounds: [f32; 4], iou: f32) -> bool {
+    fn admit(&mut self, bounds: [f32; 4], iou: f32, instructions: Instructions) -> bool {
         let area = area(bounds);
-        let admitted = !self.blocks.iter().any(|block| block.overlaps(bounds, area, iou));
+        let blocks = self.blocks.as_slice();
+        let admitted =
+            blocks.is_empty() || !instructions.run(Overlaps { blocks, bounds, area, limit: iou });
         if admitted {
             self.push(bounds, area);
         }
@@ -180,6 +138,29 @@ impl Rivals {
     }
 }
 
+/// Whether any box of the blocks overlaps `bounds`, of that area, by more than `limit`.
+struct Overlaps<'a> {
+    blocks: &'a [Block],
+    bounds: [f32; 4],
+    area: f32,
+    limit: f32,
+}
+
+impl Work for Overlaps<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn work(self) -> bool {
+        let Self { blocks, bounds, area, limit } = self;
+        for block in blocks {
+            if block.overlaps(bounds, area, limit) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 impl Block {
     /// Boxes that overlap nothing.
     const EMPTY: Self = Self {
@@ -193,6 +174,7 @@ impl Block {
     };
 
     /// Whether any of the boxes overlaps `bounds` by more than `limit`.
+    #[inline(always)]
     fn overlaps(&self, bounds: [f32; 4], area: f32, limit: f32) -> bool {
         let [left, top, right, bottom] = &self.corners;
         let mut any = false;
@@ -222,9 +204,10 @@ mod tests {
     fn kept(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
         let (mut nms, mut detections) = (Nms::default(), Vec::new());
         let scores: Vec<f32> = candidates.iter().map(|&(score, ..)| score).collect();
-        nms.offer(&scores, 0, 1, limits.confidence);
+        let instructions = Instructions::best();
+        nms.offer(&scores, Numbers { first: 0, step: 1 }, limits.confidence, instructions);
         let locate = |index: u32| (candidates[index as usize].1, candidates[index as usize].2);
-        nms.keep(limits, locate, &mut detections);
+        nms.keep(limits, instructions, locate, &mut detections);
         detections
     }
 

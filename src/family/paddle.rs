@@ -5,7 +5,7 @@
 
 use super::{
     Detection, Fitting, Misfit, Mismatch,
-    queries::Choice,
+    queries::{Choice, Sieve},
     signature::{Reader, can_be, is_integer},
     variant::{Batch, Decode},
 };
@@ -59,8 +59,9 @@ pub(super) fn one_image(reader: Reader, batch: usize) -> Result<(), Misfit> {
 
 /// Reads rows in pixels of the original images.
 pub(super) struct Rows {
-    pub reader: Reader,
-    pub choice: Choice,
+    reader: Reader,
+    choice: Choice,
+    sieve: Sieve,
 }
 
 impl Decode for Rows {
@@ -84,7 +85,7 @@ impl Decode for Rows {
             for row in rest.by_ref().take(count) {
                 found.extend(self.detection(row)?);
             }
-            self.choice.sift(found);
+            self.sieve.sift(self.choice, found);
         }
         if rest.clone().any(|row| row[0] >= 0.0) {
             let problem = "it has more rows of detections than its counts tell";
@@ -103,6 +104,10 @@ impl Decode for Rows {
 }
 
 impl Rows {
+    pub fn new(reader: Reader, choice: Choice) -> Self {
+        Self { reader, choice, sieve: Sieve::default() }
+    }
+
     /// A row as a detection; none where its class is negative, which fills up what is not there.
     fn detection(&self, row: &[f32]) -> Result<Option<Detection>, Mismatch> {
         let &[class, score, left, top, right, bottom] = row else { return Ok(None) };

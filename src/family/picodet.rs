@@ -107,7 +107,7 @@ impl Family for PicoDet {
         } else if paddle::are_rows(&io.outputs) {
             let choice = Choice::ALL.with(options);
             paddle::one_image(reader, batch)?;
-            WITH_NMS.fit(reader, options, inputs, coco, Rows { reader, choice })
+            WITH_NMS.fit(reader, options, inputs, coco, Rows::new(reader, choice))
         } else if let Some(boxes) = Boxes::declared(reader, &io.outputs, limits) {
             if inputs.has(Extra::ScaleFactor) {
                 let problem = "with an input scale_factor its boxes are in the image's pixels \
@@ -181,7 +181,7 @@ impl Decode for Raw {
     ) -> Result<(), Mismatch> {
         let ((scores, distributions), classes) = self.read(outputs, batch.len())?;
         self.classes = Some(classes);
-        for (image, found) in detections.iter_mut().enumerate() {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
             let scores = scores.map(|level| {
                 let each = level.anchors * classes;
                 Scores { values: &level.values[image * each..][..each], ..level }
@@ -196,14 +196,14 @@ impl Decode for Raw {
                 let bounds = grid.anchor(anchor).bounds(logits);
                 if self.clips { bounds } else { placement.to_image(bounds) }
             };
-            self.detector.detect(&scores, bounds, found);
+            search.detect(&scores, bounds, found);
             if self.clips {
                 for detection in found {
                     let clipped = placement.inner.clip(detection.bounds);
                     detection.bounds = placement.to_image(clipped);
                 }
             }
-        }
+        });
         Ok(())
     }
 

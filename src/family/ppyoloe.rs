@@ -100,7 +100,7 @@ impl Family for PpYoloe {
             outputs if paddle::are_rows(outputs) => {
                 paddle::one_image(reader, batch)?;
                 let choice = Choice::ALL.with(options);
-                of(WITH_NMS).fit(reader, options, inputs, feed, Rows { reader, choice })
+                of(WITH_NMS).fit(reader, options, inputs, feed, Rows::new(reader, choice))
             }
             [scores, distributions] if is_raw(scores, distributions, grid.len()) => {
                 let classes = scores.fixed(2);
@@ -150,13 +150,13 @@ impl Decode for Concatenated {
         let classes = columns - EDGES;
         self.classes = Some(classes);
         let layout = Layout::AnchorMajor { stride: columns };
-        for (image, found) in detections.iter_mut().enumerate() {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
             let values = &values[image * anchors * columns..][..anchors * columns];
             let scores = Scores { values: &values[EDGES..], anchors, classes, layout };
             let placement = batch.placement(image);
             let bounds = |anchor: usize| placement.to_image(edges_of(&values[anchor * columns..]));
-            self.detector.detect(&[scores], bounds, found);
-        }
+            search.detect(&[scores], bounds, found);
+        });
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Decode for Raw {
         self.reader.expect(1, shape, [anchors, each])?;
         self.classes = Some(classes);
         let layout = Layout::AnchorMajor { stride: classes };
-        for (image, found) in detections.iter_mut().enumerate() {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
             let values = &scores[image * anchors * classes..][..anchors * classes];
             let scores = Scores { values, anchors, classes, layout };
             let distributions = &distributions[image * anchors * each..][..anchors * each];
@@ -193,8 +193,8 @@ impl Decode for Raw {
                 let logits = &distributions[anchor * each..][..each];
                 placement.to_image(self.grid.anchor(anchor).bounds(logits))
             };
-            self.detector.detect(&[scores], bounds, found);
-        }
+            search.detect(&[scores], bounds, found);
+        });
         Ok(())
     }
 

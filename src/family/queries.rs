@@ -5,9 +5,22 @@
 //! and PaddleDetection: sigmoid, then the best `top_k` of queries × classes. Of equal scores the
 //! lower query goes first, then the lower class.
 
-use super::{Detection, Fitting, limits::bound};
-use crate::{image::Size, scenario::FamilyOptions};
-use std::cmp::Reverse;
+use super::{
+    Detection, Fitting,
+    keys::{self, Key, Keys, Numbers},
+    limits::bound,
+};
+use crate::{
+    cpu::{Cpu, Instructions, Work},
+    image::Size,
+    scenario::FamilyOptions,
+};
+use std::convert::Infallible;
+
+/// Logits of which only the highest is looked at first.
+const STRIDE: usize = 16;
+/// Lanes whose maxima are sought side by side.
+const LANES: usize = 16;
 
 /// Which pairs of query and class are reported.
 #[derive(Clone, Copy)]
@@ -20,12 +33,28 @@ pub(super) struct Choice {
     pub detections: usize,
 }
 
-/// Chooses; keeps its buffer from image to image.
+/// Chooses, image by image, by as many threads as there are.
+#[derive(Default)]
+pub(super) struct Choosers {
+    /// One per thread.
+    choosers: Vec<Chooser>,
+}
+
+/// Chooses on one image; keeps its buffers from image to image.
 #[derive(Default)]
 pub(super) struct Chooser {
-    /// Logits in an order that sorts as they do, then the complement of the index.
-    keys: Vec<u64>,
-    best: Vec<(f32, Reverse<usize>)>,
+    maxima: Vec<f32>,
+    /// By logit, those that may be among the best.
+    keys: Keys,
+    /// By score.
+    best: Vec<Key>,
+}
+
+/// Brings detections into their order; keeps its buffers from image to image.
+#[derive(Default)]
+pub(super) struct Sieve {
+    keys: Vec<Key>,
+    sorted: Vec<Detection>,
 }
 
 impl Choice {
@@ -59,67 +88,144 @@ impl Choice {
         }
     }
 
-    /// Leaves of `found`, in any order but with ties in theirs, what is reported, best first.
-    pub fn sift(self, found: &mut Vec<Detection>) {
+    /// Leaves of `found`, best first, what is reported.
+    fn keep(self, found: &mut Vec<Detection>) {
         found.retain(|d| {
             d.score > self.confidence
                 && d.score.is_finite()
                 && d.bounds.iter().all(|edge| edge.is_finite())
         });
-        found.sort_by(|a, b| b.score.total_cmp(&a.score));
         found.truncate(self.detections);
     }
 }
 
+impl Sieve {
+    /// Leaves of `found`, in any order but with ties in theirs, what `choice` reports, best first.
+    pub fn sift(&mut self, choice: Choice, found: &mut Vec<Detection>) {
+        // Not by a stable sort, which allocates.
+        self.keys.clear();
+        self.keys.extend((0..).zip(&*found).map(|(index, d)| Key::new(d.score, index)));
+        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        self.sorted.clear();
+        self.sorted.extend(self.keys.iter().map(|key| found[key.index() as usize]));
+        std::mem::swap(found, &mut self.sorted);
+        choice.keep(found);
+    }
+}
+
+impl Choosers {
+    /// Calls `work` with the number of each image and what is found on it, which it replaces.
+    pub fn each(
+        &mut self,
+        cpu: &Cpu,
+        detections: &mut [Vec<Detection>],
+        work: impl Fn(&mut Chooser, usize, &mut Vec<Detection>) + Sync,
+    ) {
+        self.choosers.resize_with(cpu.threads.count(), Chooser::default);
+        let work = |chooser: &mut Chooser, image: usize, found: &mut [Vec<Detection>]| {
+            work(chooser, image, &mut found[0]);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = cpu.threads.each(&mut self.choosers, detections, 1, work);
+    }
+}
+
+/// One image's queries.
+#[derive(Clone, Copy)]
+pub(super) struct Queries<'a> {
+    /// Of `classes` per query.
+    pub logits: &'a [f32],
+    /// Of four numbers per query: centre x and y, width and height, relative to the image.
+    pub boxes: &'a [f32],
+    pub classes: usize,
+    pub size: Size,
+}
+
 impl Chooser {
-    /// Replaces `found` by the detections of one image: `logits` of `classes` per query, `boxes`
-    /// of four numbers per query: centre x and y, width and height, relative to the image.
+    /// Replaces `found` by the detections of one image.
     pub fn choose(
         &mut self,
-        logits: &[f32],
-        boxes: &[f32],
-        classes: usize,
-        size: Size,
+        queries: Queries<'_>,
         choice: Choice,
+        instructions: Instructions,
         found: &mut Vec<Detection>,
     ) {
+        let Queries { logits, boxes, classes, size } = queries;
         found.clear();
-        self.rank(logits, choice.top_k.unwrap_or(boxes.len() / 4));
-        let detection = |&(score, Reverse(index)): &(f32, Reverse<usize>)| {
+        self.rank(logits, choice.top_k.unwrap_or(boxes.len() / 4), instructions);
+        found.extend(self.best.iter().map(|key| {
+            let index = key.index() as usize;
             let query = &boxes[index / classes * 4..][..4];
             let bounds = in_image([query[0], query[1], query[2], query[3]], size);
-            Detection { bounds, score, class: (index % classes) as u32 }
-        };
-        found.extend(self.best.iter().map(detection));
-        choice.sift(found);
+            Detection { bounds, score: key.value(), class: (index % classes) as u32 }
+        }));
+        choice.keep(found);
     }
 
     /// The best `most` by their sigmoid, then by the lower index. NaN counts as none.
-    fn rank(&mut self, logits: &[f32], most: usize) {
+    fn rank(&mut self, logits: &[f32], most: usize, instructions: Instructions) {
         self.best.clear();
         self.keys.clear();
         if most == 0 {
             return;
         }
-        let numbers = logits.iter().enumerate().filter(|(_, logit)| !logit.is_nan());
-        self.keys.extend(numbers.map(|(index, &logit)| key(logit, index)));
-        let floor = if self.keys.len() > most {
-            let (_, &mut last, _) =
-                self.keys.select_nth_unstable_by_key(most - 1, |&key| Reverse(key));
-            let lowest = logits[index_of(last)];
-            if lowest < IMPOSSIBLE { f32::NEG_INFINITY } else { lowest.min(CERTAIN) - TIES }
+        let floor = self.bound(logits, most, instructions).map_or(f32::NEG_INFINITY, floor_of_ties);
+        let numbers = Numbers { first: 0, step: 1 };
+        self.keys.add(logits, numbers, floor..=f32::INFINITY, instructions);
+        let all = self.keys.all();
+        let floor = if all.len() > most {
+            let (best, _) = keys::best(all, most);
+            floor_of_ties(best[most - 1].value())
         } else {
             f32::NEG_INFINITY
         };
-        for &key in &self.keys {
-            let index = index_of(key);
-            if logits[index] >= floor {
-                self.best.push((sigmoid(logits[index]), Reverse(index)));
-            }
+        for key in self.keys.all().iter().filter(|key| key.value() >= floor) {
+            self.best.push(Key::new(sigmoid(key.value()), key.index()));
         }
-        self.best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+        self.best.sort_unstable_by(|a, b| b.cmp(a));
         self.best.truncate(most);
     }
+
+    /// A logit that at least `most` reach, if that is quickly found: the lowest of the best `most`
+    /// among the maxima of [`STRIDE`] logits each.
+    fn bound(&mut self, logits: &[f32], most: usize, instructions: Instructions) -> Option<f32> {
+        self.maxima.clear();
+        self.maxima.resize(logits.len() / (LANES * STRIDE) * LANES, f32::NEG_INFINITY);
+        if self.maxima.len() <= most {
+            return None;
+        }
+        instructions.run(Maxima { logits, maxima: &mut self.maxima });
+        let (_, &mut bound, _) =
+            self.maxima.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
+        Some(bound)
+    }
+}
+
+/// The highest of every [`STRIDE`] logits, lane by lane; negative infinity for NaN alone.
+struct Maxima<'a> {
+    logits: &'a [f32],
+    maxima: &'a mut [f32],
+}
+
+impl Work for Maxima<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn work(self) {
+        let blocks = self.logits.as_chunks::<LANES>().0.as_chunks::<STRIDE>().0;
+        for (block, maxima) in blocks.iter().zip(self.maxima.as_chunks_mut::<LANES>().0) {
+            for lanes in block {
+                for (highest, &logit) in maxima.iter_mut().zip(lanes) {
+                    *highest = if logit > *highest { logit } else { *highest };
+                }
+            }
+        }
+    }
+}
+
+/// The lowest logit whose sigmoid may equal that of this one.
+fn floor_of_ties(logit: f32) -> f32 {
+    if logit < IMPOSSIBLE { f32::NEG_INFINITY } else { logit.min(CERTAIN) - TIES }
 }
 
 /// Between [`IMPOSSIBLE`] and [`CERTAIN`], logits further apart than this differ in their sigmoid.
@@ -127,17 +233,6 @@ const TIES: f32 = 0.01;
 
 /// Above this the sigmoid's steps, in logits, are wider than [`TIES`].
 const CERTAIN: f32 = 8.0;
-
-/// Orders as the logits do, then by the lower index.
-fn key(logit: f32, index: usize) -> u64 {
-    let bits = logit.to_bits();
-    let ordered = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
-    u64::from(ordered) << 32 | u64::from(!(index as u32))
-}
-
-fn index_of(key: u64) -> usize {
-    !(key as u32) as usize
-}
 
 /// Below about this the sigmoid is 0 in 32 bits.
 const IMPOSSIBLE: f32 = -87.0;
@@ -179,19 +274,27 @@ mod tests {
             -100.0..-80.0_f32,
             Just(f32::NAN),
             Just(f32::INFINITY),
+            Just(f32::NEG_INFINITY),
         ]
     }
 
     proptest! {
         #[test]
         fn the_best_by_sigmoid_are_chosen_and_ties_go_to_the_lower_index(
-            logits in prop::collection::vec(logit(), 0..200),
+            logits in prop_oneof![
+                prop::collection::vec(logit(), 0..200),
+                prop::collection::vec(logit(), 2000..6000),
+            ],
             most in 0..220_usize,
         ) {
-            let mut chooser = Chooser::default();
-            chooser.rank(&logits, most);
-            let found: Vec<usize> = chooser.best.iter().map(|&(_, Reverse(index))| index).collect();
-            prop_assert_eq!(found, by_definition(&logits, most));
+            let expected = by_definition(&logits, most);
+            for instructions in Instructions::available() {
+                let mut chooser = Chooser::default();
+                chooser.rank(&logits, most, instructions);
+                let found: Vec<usize> =
+                    chooser.best.iter().map(|key| key.index() as usize).collect();
+                prop_assert_eq!(&found, &expected, "{:?}", instructions);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     Detection, Fitting, Mismatch,
     boxes::EDGES,
-    queries::{Choice, Chooser},
+    queries::{Choice, Choosers, Queries},
     signature::{Reader, can_be},
     variant::{Batch, Decode},
 };
@@ -22,7 +22,7 @@ pub(super) struct RawQueries {
     boxes: usize,
     classes: Option<usize>,
     choice: Choice,
-    chooser: Chooser,
+    choosers: Choosers,
 }
 
 impl RawQueries {
@@ -36,8 +36,8 @@ impl RawQueries {
         let fits = can_be(&outputs[boxes], [None, Some(EDGES)])
             && can_be(&outputs[logits], [queries, None]);
         let classes = outputs[logits].fixed(2);
-        let chooser = Chooser::default();
-        fits.then_some(Self { reader, logits, boxes, classes, choice, chooser })
+        let choosers = Choosers::default();
+        fits.then_some(Self { reader, logits, boxes, classes, choice, choosers })
     }
 }
 
@@ -69,11 +69,15 @@ impl Decode for RawQueries {
         let (boxes, shape) = self.reader.floats(outputs, self.boxes, batch.len())?;
         self.reader.expect(self.boxes, shape, [queries, EDGES])?;
         self.classes = Some(classes);
-        for (image, found) in detections.iter_mut().enumerate() {
-            let logits = &logits[image * queries * classes..][..queries * classes];
-            let boxes = &boxes[image * queries * EDGES..][..queries * EDGES];
-            self.chooser.choose(logits, boxes, classes, batch.sizes[image], self.choice, found);
-        }
+        self.choosers.each(batch.cpu, detections, |chooser, image, found| {
+            let queries = Queries {
+                logits: &logits[image * queries * classes..][..queries * classes],
+                boxes: &boxes[image * queries * EDGES..][..queries * EDGES],
+                classes,
+                size: batch.sizes[image],
+            };
+            chooser.choose(queries, self.choice, batch.cpu.instructions, found);
+        });
         Ok(())
     }
 

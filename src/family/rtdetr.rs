@@ -14,7 +14,7 @@ use super::{
     classes,
     limits::{Keys, evaluates},
     paddle::{self, Rows},
-    queries::{Choice, in_image},
+    queries::{Choice, Sieve, in_image},
     raw_queries::RawQueries,
     signature::{Extra, Reader, can_be, is_integer},
     variant::{Batch, Decode, UNIT, Variant},
@@ -50,6 +50,7 @@ pub(super) struct RtDetr;
 struct Post {
     reader: Reader,
     choice: Choice,
+    sieve: Sieve,
 }
 
 /// Rows of a box relative to the image and either score and class (6 columns) or a score per
@@ -57,6 +58,7 @@ struct Post {
 struct Ultralytics {
     reader: Reader,
     choice: Choice,
+    sieve: Sieve,
     classes: Option<usize>,
 }
 
@@ -89,17 +91,28 @@ impl Family for RtDetr {
             (1, [rows]) if is_rows(rows) => {
                 let confidence = if evaluates(options) { 0.001 } else { 0.25 };
                 let choice = Choice { confidence, detections: 300, ..Choice::ALL }.with(options);
-                let decoder = Ultralytics { reader, choice, classes: classes_of(rows) };
+                let decoder = Ultralytics {
+                    reader,
+                    choice,
+                    sieve: Sieve::default(),
+                    classes: classes_of(rows),
+                };
                 ULTRALYTICS.fit(reader, options, inputs, linear(size), decoder)
             }
             (2, [labels, boxes, scores])
                 if inputs.has(Extra::OriginalSize) && is_post(labels, boxes, scores) =>
             {
                 let choice = Choice::ALL.with(options);
-                POST.fit(reader, options, inputs, pillow(size), Post { reader, choice })
+                POST.fit(
+                    reader,
+                    options,
+                    inputs,
+                    pillow(size),
+                    Post { reader, choice, sieve: Sieve::default() },
+                )
             }
             (3, outputs) if sized && paddle::are_rows(outputs) => {
-                let decoder = Rows { reader, choice: Choice::ALL.with(options) };
+                let decoder = Rows::new(reader, Choice::ALL.with(options));
                 let feed = paddle::preprocessor(size, paddle::unit());
                 PADDLE.fit(reader, options, inputs, feed, decoder)
             }
@@ -179,7 +192,7 @@ impl Decode for Post {
             };
             found.clear();
             found.extend((image * queries..(image + 1) * queries).filter_map(detection));
-            self.choice.sift(found);
+            self.sieve.sift(self.choice, found);
         }
         Ok(())
     }
@@ -220,7 +233,7 @@ impl Decode for Ultralytics {
                 let bounds = in_image(edges_of(row), size);
                 found.push(Detection { bounds, score, class });
             }
-            self.choice.sift(found);
+            self.sieve.sift(self.choice, found);
         }
         Ok(())
     }

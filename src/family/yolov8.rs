@@ -134,17 +134,16 @@ impl Decode for Decoder {
             return Err(self.reader.mismatch("the number of classes is not the declared", found()));
         }
         self.classes = Some(classes);
-        for (image, (values, found)) in
-            values.chunks_exact(rows * anchors).zip(detections).enumerate()
-        {
+        self.detector.each(batch.cpu, detections, |search, image, found| {
+            let values = &values[image * rows * anchors..][..rows * anchors];
             let (boxes, values) = values.split_at(BOX_ROWS * anchors);
             let scores = Scores { values, anchors, classes, layout: Layout::ClassMajor };
-            self.detector.detect(&[scores], |anchor| bounds(boxes, anchors, anchor), found);
+            search.detect(&[scores], |anchor| bounds(boxes, anchors, anchor), found);
             let placement = batch.placement(image);
             for detection in found {
                 detection.bounds = placement.image.clip(placement.to_image(detection.bounds));
             }
-        }
+        });
         Ok(())
     }
 

@@ -24,9 +24,17 @@ command -v cc >/dev/null || installed gcc cc || {
   exit 2
 }
 
+# libjpeg-turbo is built from source. One set of features for all, so that nothing is built twice.
+features=()
+if installed cmake cmake && installed nasm nasm; then
+  features=(--features turbojpeg)
+else
+  skip "decoder turbojpeg: cmake or nasm is missing (apt-get install cmake nasm)"
+fi
+
 # Engine `ort` is tested with a real ONNX Runtime, which `trtbench fetch runtime` brings through
 # pip; the tests of a full disk mount a small file system of their own.
-cargo build --locked
+cargo build --locked "${features[@]}"
 if installed python3-pip pip3 || python3 -m pip --version >/dev/null 2>&1; then
   target/debug/trtbench fetch runtime || skip "engine ort: trtbench fetch runtime failed"
   target/debug/trtbench fetch models || skip "picodet: trtbench fetch models failed"
@@ -35,11 +43,11 @@ else
 fi
 
 if command -v cargo-nextest >/dev/null; then
-  cargo nextest run --locked --no-fail-fast
+  cargo nextest run --locked "${features[@]}" --no-fail-fast
 else
-  cargo test --locked --no-fail-fast
+  cargo test --locked "${features[@]}" --no-fail-fast
 fi
-cargo test --locked --doc
+cargo test --locked "${features[@]}" --doc
 
 if [ "$skipped" = 1 ] && [ "${CI:-}" = true ]; then
   echo "error: with CI=true nothing may be skipped" >&2

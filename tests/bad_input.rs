@@ -5,6 +5,7 @@
 mod common;
 use common::{FAST, Ran, Sandbox, program, scenario, skip};
 use std::{fs, path::Path, process::Command};
+use trtbench::cpu::{InstructionSet, Instructions};
 
 /// A protobuf field with content.
 fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -153,6 +154,40 @@ fn a_corrupt_jpeg_is_named_before_any_measuring() {
         let ran = sandbox.run(&["run", "null.toml", "--out", "r"]);
         ran.fails(2, &["shape_003.jpg", "cannot be decoded", "remove or replace it"]);
         assert!(!sandbox.path("r").exists());
+    }
+}
+
+/// A scenario with this key in `[host]` is refused before any measuring.
+#[track_caller]
+fn host_refused(key: &str, parts: &[&str]) {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario(&format!("[host]\n{key}\n"));
+    sandbox.run(&["check", "null.toml"]).fails(2, parts);
+    sandbox.run(&["run", "null.toml", "--out", "r"]).fails(2, parts);
+    assert!(!sandbox.path("r").exists());
+}
+
+#[test]
+fn unknown_decoders_and_instructions_are_named_with_the_known_ones() {
+    host_refused("decoder = \"mozjpeg\"", &["host.decoder", "mozjpeg", "zune", "turbojpeg"]);
+    host_refused("instructions = \"mmx\"", &["host.instructions", "mmx", "portable", "avx512"]);
+    host_refused("turbo = true", &["host.turbo", "`decoder`", "`instructions`"]);
+}
+
+#[cfg(not(feature = "turbojpeg"))]
+#[test]
+fn a_decoder_that_is_not_built_is_refused_with_the_cure() {
+    let parts = ["host.decoder = \"turbojpeg\"", "--features turbojpeg", "decoder = \"zune\""];
+    host_refused("decoder = \"turbojpeg\"", &parts);
+}
+
+#[test]
+fn instructions_that_the_processor_lacks_are_refused_with_the_cure() {
+    for set in InstructionSet::ALL {
+        if Instructions::named(set).is_err() {
+            let key = format!("instructions = \"{set}\"");
+            host_refused(&key, &[&format!("host.{key}"), "leave the key out"]);
+        }
     }
 }
 

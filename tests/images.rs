@@ -12,8 +12,8 @@ use std::fs;
 use trtbench::{
     cpu::{Cpu, Instructions},
     image::{
-        ChannelOrder, DecodeError, Decoder, Fit, Image, Interpolation, Normalise, Preprocessor,
-        Size,
+        ChannelOrder, DecodeError, Decoder, Fit, Image, Interpolation, JpegLibrary, Normalise,
+        Preprocessor, Size,
     },
 };
 
@@ -133,15 +133,18 @@ mod resizing {
 mod decoding {
     use super::*;
 
-    const FILES: [&str; 22] = [
+    const FILES: [&str; 26] = [
         "baseline.jpg",
+        "half.jpg",
         "full.jpg",
         "restarts.jpg",
         "progressive.jpg",
         "grey.jpg",
+        "rgb.jpg",
         "upside_down.jpg",
         "sideways.jpg",
         "cmyk.jpg",
+        "ycck.jpg",
         "rgb.png",
         "rgba.png",
         "grey.png",
@@ -156,40 +159,91 @@ mod decoding {
         "tall.jpg",
         "wide.png",
         "wide.jpg",
+        STEEP,
     ];
+
+    /// Steep colours in four columns, which zune interpolates and libjpeg-turbo does not.
+    const STEEP: &str = "steep.jpg";
 
     fn file(name: &str) -> Vec<u8> {
         fs::read(golden("files").join(name)).unwrap()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
+    /// A decoder for each JPEG library that is built.
+    fn decoders() -> impl Iterator<Item = (JpegLibrary, Decoder)> {
+        JpegLibrary::ALL
+            .into_iter()
+            .filter_map(|library| Some((library, Decoder::with(library).ok()?)))
+    }
+
+    fn decode_with(decoder: &mut Decoder, bytes: &[u8]) -> Result<Image, DecodeError> {
         let mut image = Image::default();
-        Decoder::new().decode(bytes, &mut image).map(|()| image)
+        decoder.decode(bytes, &mut image).map(|()| image)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Image, DecodeError> {
+        decode_with(&mut Decoder::new(), bytes)
+    }
+
+    /// By how many levels that library's image of this file may differ from OpenCV's.
+    fn tolerance(library: JpegLibrary, name: &str) -> u8 {
+        match library {
+            JpegLibrary::Zune if name == STEEP => u8::MAX,
+            JpegLibrary::Zune if name.ends_with(".jpg") => 4,
+            _ => 0,
+        }
     }
 
     #[test]
     fn files_of_every_kind_decode_as_opencv_decodes_them() {
-        let (mut decoder, mut image) = (Decoder::new(), Image::default());
-        for name in FILES {
-            decoder.decode(&file(name), &mut image).unwrap();
-            let expected = decode(&file(&format!("{name}.expected.png"))).unwrap();
-            assert_eq!(image.size(), expected.size(), "{name}");
-            let differences =
-                image.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b));
-            let tolerance = if name.ends_with(".jpg") { 4 } else { 0 };
-            let worst = differences.max().unwrap();
-            assert!(worst <= tolerance, "{name} differs by {worst} levels");
+        for (library, mut decoder) in decoders() {
+            let mut image = Image::default();
+            for name in FILES {
+                decoder.decode(&file(name), &mut image).unwrap();
+                let expected = decode(&file(&format!("{name}.expected.png"))).unwrap();
+                assert_eq!(image.size(), expected.size(), "{name}");
+                let differences =
+                    image.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b));
+                let worst = differences.max().unwrap();
+                let most = tolerance(library, name);
+                assert!(worst <= most, "{name} by {library} differs by {worst} levels");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_library_that_opencv_has_too_gives_its_steep_colours_in_four_columns() {
+        let expected = decode(&file(&format!("{STEEP}.expected.png"))).unwrap();
+        for (library, mut decoder) in decoders() {
+            let image = decode_with(&mut decoder, &file(STEEP)).unwrap();
+            assert_eq!(image == expected, library == JpegLibrary::Turbojpeg, "{library}");
+        }
+    }
+
+    #[test]
+    fn a_library_is_there_or_named_with_the_way_to_have_it() {
+        assert!(Decoder::with(JpegLibrary::Zune).is_ok());
+        let turbojpeg = Decoder::with(JpegLibrary::Turbojpeg);
+        assert_eq!(turbojpeg.is_ok(), cfg!(feature = "turbojpeg"));
+        if let Err(missing) = turbojpeg {
+            let text = missing.to_string();
+            for part in ["without turbojpeg", "--features turbojpeg", "decoder = \"zune\""] {
+                assert!(text.contains(part), "{text}");
+            }
         }
     }
 
     #[test]
     fn a_file_cut_anywhere_is_an_error() {
-        for name in FILES {
-            let whole = file(name);
-            // A PNG is whole once its pixels are; what follows is a checksum and the end chunk.
-            let needed = if name.ends_with(".png") { whole.len() - 20 } else { whole.len() };
-            for length in 0..needed {
-                assert!(decode(&whole[..length]).is_err(), "{name} cut to {length} bytes");
+        for (library, mut decoder) in decoders() {
+            for name in FILES {
+                let whole = file(name);
+                // A PNG is whole once its pixels are; what follows is a checksum and the end chunk.
+                let needed = if name.ends_with(".png") { whole.len() - 20 } else { whole.len() };
+                for length in 0..needed {
+                    let cut = decode_with(&mut decoder, &whole[..length]);
+                    assert!(cut.is_err(), "{name} cut to {length} bytes, by {library}");
+                }
             }
         }
     }
@@ -199,6 +253,34 @@ mod decoding {
         let mut image = decode(&file("rgb.png")).unwrap();
         assert!(Decoder::new().decode(b"no image", &mut image).is_err());
         assert_eq!(image, Image::default());
+    }
+
+    #[test]
+    fn a_file_after_a_broken_one_decodes_as_if_it_were_the_first() {
+        let whole = file("baseline.jpg");
+        for (library, decoder) in decoders() {
+            let expected = decode_with(&mut decoder.clone(), &whole).unwrap();
+            let mut used = decoder;
+            for length in 0..whole.len() {
+                assert!(decode_with(&mut used, &whole[..length]).is_err());
+                assert_eq!(decode_with(&mut used, &whole).unwrap(), expected, "{library}");
+            }
+            assert!(decode_with(&mut used, &file("cmyk.jpg")).is_ok());
+            assert_eq!(decode_with(&mut used.clone(), &whole).unwrap(), expected, "{library}");
+        }
+    }
+
+    #[cfg(feature = "turbojpeg")]
+    #[test]
+    fn damage_that_libjpeg_turbo_only_warns_of_is_an_error() {
+        let mut decoder = Decoder::with(JpegLibrary::Turbojpeg).unwrap();
+        let mut bytes = file("baseline.jpg");
+        let scan = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        // An end of the image in its middle.
+        let middle = (scan + bytes.len()) / 2;
+        bytes[middle..middle + 2].copy_from_slice(&[0xff, 0xd9]);
+        let error = decode_with(&mut decoder, &bytes).unwrap_err().to_string();
+        assert!(error.contains("Corrupt JPEG data"), "{error}");
     }
 
     #[test]
@@ -212,7 +294,10 @@ mod decoding {
         let mut jpeg = file("baseline.jpg");
         let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
         jpeg[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
-        assert!(matches!(decode(&jpeg), Err(DecodeError::TooLarge(_))));
+        for (library, mut decoder) in decoders() {
+            let refused = decode_with(&mut decoder, &jpeg);
+            assert!(matches!(refused, Err(DecodeError::TooLarge(_))), "{library}");
+        }
         let mut header = Vec::new();
         drop(png::Encoder::new(&mut header, 60_000, 60_000).write_header().unwrap());
         // The end chunk makes room for one of pixels.
@@ -237,8 +322,10 @@ mod decoding {
             if let Some(cut) = cut {
                 bytes.truncate(cut.index(bytes.len()));
             }
-            if let Ok(image) = decode(&bytes) {
-                prop_assert_eq!(image.pixels.len(), 3 * image.size().pixels());
+            for (_, mut decoder) in decoders() {
+                if let Ok(image) = decode_with(&mut decoder, &bytes) {
+                    prop_assert_eq!(image.pixels.len(), 3 * image.size().pixels());
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 mod common;
 use common::{Sandbox, root};
 use std::{collections::BTreeSet, fs};
+use trtbench::cpu::Instructions;
 
 #[test]
 fn the_columns_are_those_that_the_page_explains_in_that_order() {
@@ -142,7 +143,7 @@ fn the_sample_run_of_the_repository_is_read_and_gives_its_own_csv() {
     let run = trtbench::store::Run::read(&folder).unwrap();
     let cells = trtbench::analysis::cells(&run);
     assert!(cells.iter().all(|cell| cell.measured == 5));
-    let csv = trtbench::report::csv::csv(&run.info.run, &cells).unwrap();
+    let csv = trtbench::report::csv::csv(&run.info, &cells).unwrap();
     assert_eq!(csv, fs::read(folder.join("results.csv")).unwrap());
 }
 
@@ -165,4 +166,36 @@ fn a_changed_threshold_is_named_by_compare_and_keeps_a_run_from_being_resumed() 
     .unwrap();
     let resumed = sandbox.run(&["run", "other.toml", "--out", "a", "--resume"]);
     resumed.fails(2, &["it is a run of `test`, not of `other`"]);
+}
+
+#[test]
+fn decoder_and_instructions_are_kept_and_a_change_is_named_and_keeps_a_run_from_being_resumed() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
+    let kept = |run: &str| {
+        let text = fs::read_to_string(sandbox.path(&format!("{run}/run.json"))).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["host_stages"].clone()
+    };
+    let best = Instructions::best().set().name();
+    assert_eq!(kept("a"), serde_json::json!({ "decoder": "zune", "instructions": best }));
+    let mut others = vec![("instructions", best, "portable")];
+    if cfg!(feature = "turbojpeg") {
+        others.push(("decoder", "zune", "turbojpeg"));
+    }
+    for (key, before, after) in others {
+        sandbox.null_scenario(&format!("[host]\n{key} = \"{after}\"\n"));
+        sandbox.run(&["run", "null.toml", "--out", key]).succeeds();
+        assert_eq!(kept(key)[key], after);
+        let csv = fs::read_to_string(sandbox.path(&format!("{key}/results.csv"))).unwrap();
+        let last: Vec<&str> = csv.lines().last().unwrap().rsplit(',').take(2).collect();
+        assert!(last.contains(&after), "{last:?}");
+        if before == after {
+            continue;
+        }
+        let json = sandbox.run(&["compare", "a", key, "--json"]).succeeds().json();
+        assert_eq!(json["differences"], serde_json::json!([format!("{key}: {before} → {after}")]));
+        let resumed = sandbox.run(&["run", "null.toml", "--out", "a", "--resume"]);
+        resumed.fails(2, &["cannot resume", "the decoder or the instructions"]);
+    }
 }

@@ -175,7 +175,10 @@ def kinds() -> dict[str, bytes]:
         "grey.jpg": encode(rgb.convert("L"), "JPEG", quality=90),
         "upside_down.jpg": encode(rgb, "JPEG", quality=90, exif=turned(3)),
         "sideways.jpg": encode(rgb, "JPEG", quality=90, exif=turned(6)),
+        "half.jpg": encode(rgb, "JPEG", quality=92, subsampling=1),
+        "rgb.jpg": encode(rgb, "JPEG", quality=90, keep_rgb=True),
         "cmyk.jpg": encode(rgb.convert("CMYK"), "JPEG", quality=95),
+        "ycck.jpg": as_ycck(encode(rgb.convert("CMYK"), "JPEG", quality=95)),
         "rgb.png": encode(rgb, "PNG"),
         "rgba.png": encode(alpha, "PNG"),
         "grey.png": encode(rgb.convert("L"), "PNG"),
@@ -187,21 +190,32 @@ def kinds() -> dict[str, bytes]:
     }
 
 
+def as_ycck(cmyk: bytes) -> bytes:
+    """The same file, its channels declared as YCCK by the last byte of its Adobe segment: other
+    colours, but all that decoders look at."""
+    at = cmyk.index(b"\xff\xee\x00\x0eAdobe") + 15
+    return cmyk[:at] + b"\x02" + cmyk[at + 1 :]
+
+
 def slope(width: int, height: int) -> np.ndarray:
     """Colours that change slowly. Of images at most four pixels wide libjpeg repeats the stored
-    colours of every other row, where our decoder puts some in between; and files stay small."""
+    colours of every other row, where our decoder in Rust puts some in between (steep.jpg shows
+    it); and files stay small."""
     y, x = np.mgrid[0:height, 0:width]
     share = (x + y) / (width + height)
     return np.stack([30 + 200 * share, 220 - 180 * share, 90 + 60 * share], -1).astype(np.uint8)
 
 
 def extremes() -> dict[str, bytes]:
-    """The smallest size and the thinnest ones."""
+    """The smallest size and the thinnest ones, with colours that change slowly; and steep ones in
+    four columns."""
     written = {}
     for name, size in (("one", (1, 1)), ("tall", (1, 4000)), ("wide", (4000, 1))):
         image = Image.fromarray(slope(*size))
         written[f"{name}.png"] = encode(image, "PNG")
         written[f"{name}.jpg"] = encode(image, "JPEG", quality=90, optimize=True)
+    steep = Image.fromarray(picture(40, 60)[:, ::10])
+    written["steep.jpg"] = encode(steep, "JPEG", quality=92, subsampling=2)
     return written
 
 

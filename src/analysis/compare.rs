@@ -3,8 +3,9 @@
 
 use super::cells::{CellResult, StageResult, cells};
 use crate::{
+    runner::HostStages,
     stats::{self, RatioInterval},
-    store::Run,
+    store::{Run, RunInfo},
     timing::Span,
     unit::Nanos,
 };
@@ -240,6 +241,10 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     differ("system", b.host.system.clone(), n.host.system.clone());
     differ("governor", format!("{:?}", b.host.governor), format!("{:?}", n.host.governor));
     differ("processors", b.host.processors.to_string(), n.host.processors.to_string());
+    let ([decoder, instructions], [later_decoder, later_instructions]) =
+        (host_stages(b), host_stages(n));
+    differ("decoder", decoder, later_decoder);
+    differ("instructions", instructions, later_instructions);
     differ("trtbench", b.trtbench.clone(), n.trtbench.clone());
     for (engine, runtime) in &b.runtimes {
         if let Some(other) = n.runtimes.get(engine) {
@@ -268,6 +273,12 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
         found.push("engine options differ".to_owned());
     }
     found
+}
+
+/// Decoder and instructions of a run.
+fn host_stages(run: &RunInfo) -> [String; 2] {
+    let recorded = |host: HostStages| [host.decoder.name(), host.instructions.name()];
+    run.host_stages.map_or(["not recorded"; 2], recorded).map(str::to_owned)
 }
 
 /// What makes the two sides of one cell less comparable: launches that were lost, another executed

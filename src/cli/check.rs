@@ -24,6 +24,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
                 "cells": one.plan.cells.len(),
                 "images": ready.images.len(),
                 "models": ready.models,
+                "host_stages": ready.host,
                 "runtimes": ready.runtimes,
                 "skipped": ready.skipped.iter().map(|(cell, reason)| json!({
                     "cell": cell.id.to_string(), "device": cell.device, "reason": reason,
@@ -37,6 +38,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             ready.run.len(),
             one.plan.cells.len(),
             ready.images.len()
+        ))?;
+        common::print(&format!(
+            "  decoder {}, instructions {}",
+            ready.host.decoder, ready.host.instructions
         ))?;
         for model in &ready.models {
             common::print(&format!("  {}", describe(&one.scenario, model)))?;

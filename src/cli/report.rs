@@ -65,7 +65,7 @@ pub fn finding(cells: &[CellResult]) -> bool {
 
 /// Writes CSV and charts into the run's folder.
 pub fn write(run: &Run, cells: &[CellResult]) -> anyhow::Result<()> {
-    os::write_atomic(&run.path.join("results.csv"), &report::csv::csv(&run.info.run, cells)?)?;
+    os::write_atomic(&run.path.join("results.csv"), &report::csv::csv(&run.info, cells)?)?;
     let folder = run.path.join("charts");
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;

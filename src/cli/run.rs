@@ -70,6 +70,7 @@ fn run_one(
     let setup = Setup {
         images: ready.images.clone(),
         measure: loaded.scenario.measure.clone(),
+        host: ready.host,
         engine: loaded.scenario.engine.clone(),
         scratch: folder.path().join("launches"),
         detections: arguments.save_detections,
@@ -249,6 +250,10 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<String> {
         (model_hashes(old) != model_hashes(new), "a model file"),
         (image_hashes(old) != image_hashes(new), "the images"),
         (old.measure != new.measure, "[measure] in the scenario"),
+        (
+            old.host_stages != new.host_stages,
+            "the decoder or the instructions of the host's stages",
+        ),
         (old.engine != new.engine, "[engine] in the scenario"),
         (old.cells != new.cells, "the matrix or what can run here"),
     ];
@@ -320,6 +325,7 @@ fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
         images: ready.images.clone(),
         measure: scenario.measure.clone(),
         options: scenario.models.iter().map(|m| (m.name.clone(), m.options.clone())).collect(),
+        host_stages: Some(ready.host),
         engine: scenario.engine.clone(),
         cells: loaded.plan.cells.iter().map(planned).collect(),
     }

@@ -3,7 +3,12 @@
 //! one point: a truncated file is an error here, not a half-grey image. So is damage that the
 //! decoder notices; JPEG has no checksum, so that some damage only changes pixels.
 
-use super::{Image, Size, exif::Orientation, jpeg, png};
+use super::{
+    Image, Size,
+    exif::Orientation,
+    jpeg::{Codec, JpegLibrary, NotBuilt},
+    png,
+};
 
 /// Most pixels an image may have; a header that claims more is refused before any allocation.
 pub const MAX_PIXELS: usize = 100_000_000;
@@ -21,8 +26,9 @@ pub enum Format {
 }
 
 /// Decodes files one after another, reusing its buffers.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Decoder {
+    jpeg: Codec,
     /// Pixels that are still to be turned, or have other than three channels.
     scratch: Vec<u8>,
 }
@@ -78,9 +84,17 @@ impl std::fmt::Display for Format {
 }
 
 impl Decoder {
-    /// A decoder without buffers yet.
+    /// A decoder without buffers yet, with the JPEG library that every build has.
     pub fn new() -> Self {
-        Self::default()
+        Self { jpeg: Codec::Zune, scratch: Vec::new() }
+    }
+
+    /// A decoder without buffers yet, with this JPEG library. A clone shares nothing with it.
+    ///
+    /// # Errors
+    /// [`NotBuilt`] if this build lacks the library.
+    pub fn with(library: JpegLibrary) -> Result<Self, NotBuilt> {
+        Ok(Self { jpeg: Codec::new(library)?, scratch: Vec::new() })
     }
 
     /// Decodes `bytes`, reusing the allocation of `into`.
@@ -98,7 +112,7 @@ impl Decoder {
 
     fn decode_upright(&mut self, bytes: &[u8], into: &mut Image) -> Result<(), DecodeError> {
         let orientation = match Format::detect(bytes) {
-            Some(Format::Jpeg) => jpeg::decode(bytes, into)?,
+            Some(Format::Jpeg) => self.jpeg.decode(bytes, &mut self.scratch, into)?,
             Some(Format::Png) => png::decode(bytes, &mut self.scratch, into)?,
             None => return Err(DecodeError::unknown(bytes)),
         };
@@ -106,6 +120,12 @@ impl Decoder {
             orientation.turn(into, &mut self.scratch);
         }
         Ok(())
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

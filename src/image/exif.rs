@@ -13,13 +13,10 @@ impl Orientation {
     /// The image is stored upright.
     pub(super) const UPRIGHT: Self = Self(1);
 
-    /// From an EXIF block beginning with its TIFF header. Anything unreadable is upright, as in
-    /// OpenCV: a broken thumbnail directory is no reason to refuse an image.
-    pub(super) fn read(exif: &[u8]) -> Self {
-        match orientation_tag(exif) {
-            Some(value @ 1..=8) => Self(value),
-            _ => Self::UPRIGHT,
-        }
+    /// From an EXIF block beginning with its TIFF header; none where it does not say. What cannot
+    /// be read is no reason to refuse an image, as in OpenCV.
+    pub(super) fn read(exif: &[u8]) -> Option<Self> {
+        orientation_tag(exif).filter(|value| (1..=8).contains(value)).map(Self)
     }
 
     /// Turns `image` upright; `scratch` receives the old pixels.
@@ -92,15 +89,15 @@ mod tests {
     fn the_tag_is_read_in_both_byte_orders() {
         let little = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0";
         let big = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
-        assert_eq!([Orientation::read(little), Orientation::read(big)], [Orientation(6); 2]);
+        assert_eq!([Orientation::read(little), Orientation::read(big)], [Some(Orientation(6)); 2]);
     }
 
     #[test]
-    fn an_unreadable_block_means_upright() {
+    fn an_unreadable_block_says_nothing() {
         for exif in
             [&b""[..], b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff\x01\x12"]
         {
-            assert_eq!(Orientation::read(exif), Orientation::UPRIGHT);
+            assert_eq!(Orientation::read(exif), None);
         }
     }
 }

@@ -13,6 +13,7 @@ mod resize;
 
 pub use decode::{DecodeError, Decoder, Format, MAX_PIXELS};
 pub use fit::{Fit, Placement};
+pub use jpeg::{ENVIRONMENT as JPEG_ENVIRONMENT, JpegLibrary, NotBuilt};
 pub use normalise::{ChannelOrder, Normalise};
 pub use preprocess::Preprocessor;
 pub use resize::Interpolation;

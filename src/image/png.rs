@@ -23,8 +23,7 @@ pub(super) fn decode(
     let mut reader = decoder.read_info().map_err(explain)?;
     let info = reader.info();
     let size = Size { width: info.width as usize, height: info.height as usize };
-    let orientation =
-        info.exif_metadata.as_ref().map_or(Orientation::UPRIGHT, |exif| Orientation::read(exif));
+    let orientation = info.exif_metadata.as_ref().and_then(|exif| Orientation::read(exif));
     decode::resize(into, size)?;
     match reader.output_color_type().0 {
         ColorType::Rgb => {
@@ -36,7 +35,7 @@ pub(super) fn decode(
             spread(other, scratch, &mut into.pixels)?;
         }
     }
-    Ok(orientation)
+    Ok(orientation.unwrap_or(Orientation::UPRIGHT))
 }
 
 /// Copies pixels of one, two or four channels to three, leaving transparency out.

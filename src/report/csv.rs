@@ -2,6 +2,7 @@
 
 use crate::{
     analysis::{CellResult, StageResult, State},
+    store::RunInfo,
     timing::Span,
     unit::Nanos,
 };
@@ -48,13 +49,15 @@ struct Row<'a> {
     detections_per_image: Option<f64>,
     harness_median_ns: Option<Nanos>,
     undisturbed_median_ns: Option<Nanos>,
+    decoder: Option<&'a str>,
+    instructions: Option<&'a str>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
 ///
 /// # Errors
 /// When a row cannot be encoded.
-pub fn csv(run: &str, cells: &[CellResult]) -> Result<Vec<u8>, csv::Error> {
+pub fn csv(run: &RunInfo, cells: &[CellResult]) -> Result<Vec<u8>, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for cell in cells {
         if cell.stages.is_empty() {
@@ -68,7 +71,7 @@ pub fn csv(run: &str, cells: &[CellResult]) -> Result<Vec<u8>, csv::Error> {
 }
 
 fn row<'a>(
-    run: &'a str,
+    run: &'a RunInfo,
     cell: &'a CellResult,
     span: Span,
     stage: Option<&'a StageResult>,
@@ -94,11 +97,11 @@ fn row<'a>(
     }
 }
 
-fn identity<'a>(run: &'a str, cell: &'a CellResult) -> Row<'a> {
+fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
     let id = &cell.cell;
     let (outcome, reason) = outcome(cell);
     Row {
-        run,
+        run: &run.run,
         cell: id.to_string(),
         model: &id.model,
         family: &id.family,
@@ -120,6 +123,8 @@ fn identity<'a>(run: &'a str, cell: &'a CellResult) -> Row<'a> {
         unconverged_launches: cell.unconverged,
         detections_per_image: cell.detections_per_image,
         harness_median_ns: cell.harness,
+        decoder: run.host_stages.map(|host| host.decoder.name()),
+        instructions: run.host_stages.map(|host| host.instructions.name()),
         ..Row::default()
     }
 }

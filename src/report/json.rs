@@ -15,6 +15,7 @@ pub fn run(info: &RunInfo, cells: &[CellResult]) -> Value {
         "created": info.created,
         "trtbench": info.trtbench,
         "host": info.host,
+        "host_stages": info.host_stages,
         "runtimes": info.runtimes,
         "cells": cells.iter().map(cell).collect::<Vec<_>>(),
     })

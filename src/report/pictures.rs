@@ -6,7 +6,7 @@ use super::charts::{
 };
 use crate::{
     family::Detection,
-    image::{Decoder, Image},
+    image::{Decoder, Image, JpegLibrary},
     os,
     runner::ImageDetections,
     scenario::Cell,
@@ -36,10 +36,12 @@ pub fn save(run: &Run) -> Result<(), Error> {
     for (cell, images) in &run.detections {
         let folder = run.path.join("detections").join(cell.hash());
         let choice = Choice::of(run, cell);
+        // Another decoder might refuse what was measured.
+        let decoder = run.info.host_stages.map(|host| host.decoder).unwrap_or_default();
         let source = format!("{} in run {}", cell.id, run.info.run);
         for (index, found) in images.iter().enumerate() {
             let path = folder.join(file_name(index, &found.image.0));
-            save_one(found, &choice, &source, &path).map_err(|problem| Error {
+            save_one(found, decoder, &choice, &source, &path).map_err(|problem| Error {
                 image: found.image.to_string(),
                 problem: problem.to_string(),
             })?;
@@ -50,6 +52,7 @@ pub fn save(run: &Run) -> Result<(), Error> {
 
 fn save_one(
     found: &ImageDetections,
+    decoder: JpegLibrary,
     choice: &Choice<'_>,
     source: &str,
     path: &Path,
@@ -57,7 +60,8 @@ fn save_one(
     let because = |what: &str, error: &dyn std::fmt::Display| Problem(format!("{what}: {error}"));
     let bytes = fs::read(&found.image.0).map_err(|e| because("the image cannot be read", &e))?;
     let mut image = Image::default();
-    Decoder::new().decode(&bytes, &mut image).map_err(|e| because("no usable image", &e))?;
+    let mut decoder = Decoder::with(decoder).map_err(|e| because("no decoder", &e))?;
+    decoder.decode(&bytes, &mut image).map_err(|e| because("no usable image", &e))?;
     draw(&mut image, &found.detections, choice)?;
     let size = (image.width as u32, image.height as u32);
     let png = encode(&image.pixels, size, source)?;

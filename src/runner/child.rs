@@ -1,7 +1,10 @@
 //! A worker process seen from its parent: its pipes, its time, its end. Knows no meaning of what
 //! is said.
 
-use crate::os::{self, Ending};
+use crate::{
+    image::JPEG_ENVIRONMENT,
+    os::{self, Ending},
+};
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Write},
@@ -69,6 +72,10 @@ impl Worker {
         let mut command = Command::new(program);
         command.arg("worker");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // They would change what is measured, and no record would say so.
+        for variable in JPEG_ENVIRONMENT {
+            command.env_remove(variable);
+        }
         // Ctrl-C is for the parent, which lets a worker finish.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

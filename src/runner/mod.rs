@@ -2,15 +2,19 @@
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
 mod child;
+mod host;
+mod images;
 mod launch;
 mod measure;
 mod preflight;
 mod protocol;
 mod worker;
 
+pub use host::HostStages;
+pub use images::ImageFacts;
 pub use launch::{Answer, Workers};
 pub use measure::{Series, Tools, measure};
-pub use preflight::{ImageFacts, ModelFacts, Problem, Ready, preflight};
+pub use preflight::{ModelFacts, Problem, Ready, preflight};
 pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
 pub use worker::work;
 
@@ -125,6 +129,8 @@ pub struct Setup {
     pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
+    /// With what the host computes its own stages.
+    pub host: HostStages,
     /// Engine options.
     pub engine: EngineOptions,
     /// Folder for the workers' beacons.
@@ -203,6 +209,7 @@ fn launch_one(
         model_sha256: runnable.model_sha256.clone(),
         images: setup.images.clone(),
         measure: setup.measure.clone(),
+        host: setup.host,
         options: runnable.options.clone(),
         class_names: runnable.class_names,
         engine: setup.engine.clone(),

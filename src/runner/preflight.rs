@@ -1,25 +1,19 @@
 //! Looks at models, images and engines before anything is measured: what cannot work is said at
 //! once, not after an hour.
 
-use super::{Message, Reason, Runnable, Task, Workers};
+use super::{HostStages, ImageFacts, Message, Reason, Runnable, Task, Workers, images};
 use crate::{
     device::Kind,
     engine::{self, Runtime},
     family::{self, Adapter, Fitting},
-    image::{Decoder, Image},
+    image::Decoder,
     model,
     os::FilePath,
     scenario::{self, Cell, FamilyOptions, Plan, Scenario},
     tensor::ModelIo,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    io,
-    path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, time::Duration};
 
 /// An engine that takes longer than this to say what it is has hung.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
@@ -35,6 +29,8 @@ pub struct Ready {
     pub models: Vec<ModelFacts>,
     /// The images.
     pub images: Vec<ImageFacts>,
+    /// With what the host computes its own stages.
+    pub host: HostStages,
     /// What each engine consists of here.
     pub runtimes: BTreeMap<String, Runtime>,
 }
@@ -62,21 +58,6 @@ pub struct ModelFacts {
     pub fitting: Option<Fitting>,
 }
 
-/// What identifies an image file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageFacts {
-    /// File.
-    pub path: FilePath,
-    /// Size.
-    pub bytes: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
 /// Something in the input that has to be mended before anything can be measured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -85,8 +66,8 @@ pub struct Problem(pub String);
 /// Checks everything that `plan` will touch.
 ///
 /// # Errors
-/// All problems of models and images together; an engine or a cell that cannot run here is no
-/// problem but a skipped cell. An I/O error when no worker can be started.
+/// All problems of models, images and `[host]` together; an engine or a cell that cannot run here
+/// is no problem but a skipped cell. An I/O error when no worker can be started.
 pub fn preflight(
     scenario: &Scenario,
     plan: &Plan,
@@ -95,16 +76,25 @@ pub fn preflight(
     let engines = probe(scenario, workers)?;
     let mut problems = Vec::new();
     let models = open_models(scenario, &mut problems);
-    let images = check_images(scenario, &mut problems);
     let fits = fit_families(scenario, &models, &mut problems);
-    if !problems.is_empty() {
-        return Ok(Err(problems));
-    }
+    let images = match Decoder::with(scenario.host.decoder) {
+        Ok(decoder) => images::check(&scenario.images, &decoder, &mut problems),
+        // `HostStages::choose` names it.
+        Err(_) => Vec::new(),
+    };
+    let host = match HostStages::choose(&scenario.host) {
+        Ok(host) if problems.is_empty() => host,
+        chosen => {
+            problems.extend(chosen.err().unwrap_or_default());
+            return Ok(Err(problems));
+        }
+    };
     let mut ready = Ready {
         run: Vec::new(),
         skipped: Vec::new(),
         models: facts(scenario, &models, &fits),
         images,
+        host,
         runtimes: BTreeMap::new(),
     };
     for cell in &plan.cells {
@@ -330,57 +320,5 @@ fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
              model that was exported in {asked}, or ask for {kept}",
             cell.id.model
         )
-    })
-}
-
-/// Decodes every image once, on all processors.
-fn check_images(scenario: &Scenario, problems: &mut Vec<Problem>) -> Vec<ImageFacts> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let mut checked: Vec<_> = std::thread::scope(|scope| {
-        let work = || {
-            let mut mine = Vec::new();
-            let (mut decoder, mut image) = (Decoder::default(), Image::default());
-            while let Some(path) = scenario.images.get(next.fetch_add(1, Ordering::Relaxed)) {
-                mine.push((path.clone(), check_image(path, &mut decoder, &mut image)));
-            }
-            mine
-        };
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let join = |handle: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        handles.into_iter().flat_map(join).collect()
-    });
-    let place: BTreeMap<_, _> =
-        scenario.images.iter().enumerate().map(|(index, path)| (path, index)).collect();
-    checked.sort_by_key(|(path, _)| place.get(path).copied());
-    let mut facts = Vec::new();
-    for (_, result) in checked {
-        match result {
-            Ok(fact) => facts.push(fact),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    facts
-}
-
-fn check_image(
-    path: &Path,
-    decoder: &mut Decoder,
-    image: &mut Image,
-) -> Result<ImageFacts, Problem> {
-    let file = FilePath(path.to_owned());
-    let bytes = std::fs::read(path)
-        .map_err(|error| Problem(format!("the image {file} cannot be read: {error}")))?;
-    decoder.decode(&bytes, image).map_err(|error| {
-        Problem(format!("the image {file} cannot be decoded: {error}; remove or replace it"))
-    })?;
-    Ok(ImageFacts {
-        path: file,
-        bytes: bytes.len() as u64,
-        sha256: model::sha256(&bytes),
-        width: image.width,
-        height: image.height,
     })
 }

@@ -1,7 +1,7 @@
 //! What parent and worker say to each other: one JSON value per line. The parent writes one
 //! [`Task`] and keeps the pipe open; a worker whose parent is gone sees the pipe end and stops.
 
-use super::ImageFacts;
+use super::{HostStages, ImageFacts};
 use crate::{
     engine::Runtime,
     family::Detection,
@@ -43,6 +43,8 @@ pub struct Job {
     pub images: Vec<ImageFacts>,
     /// Budget.
     pub measure: Measure,
+    /// With what the host computes its own stages.
+    pub host: HostStages,
     /// What the scenario says about the model's family.
     pub options: FamilyOptions,
     /// How many class names the scenario gives; 0 if none.

@@ -81,8 +81,10 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
     let threads = Threads::new(job.cell.id.threads as usize).map_err(refused)?;
-    let cpu = Cpu { instructions: Instructions::best(), threads };
-    let mut pipeline = Pipeline::new(session, adapter, batch, cpu, Decoder::new());
+    let instructions = Instructions::named(job.host.instructions).map_err(refused)?;
+    let cpu = Cpu { instructions, threads };
+    let decoder = Decoder::with(job.host.decoder).map_err(refused)?;
+    let mut pipeline = Pipeline::new(session, adapter, batch, cpu, decoder);
     let meter = Meter::new(cpu_of == super::CpuOf::Process);
     let tools = Tools { clock: &clock, meter: &meter, beacon: beacon.byte() };
     let mut listen = |iterations, elapsed| {

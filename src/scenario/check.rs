@@ -5,6 +5,7 @@ use super::{
     class_names,
     error::Invalid,
     family::{FamilyOptions, Postprocess},
+    host::HostOptions,
     images,
     options::EngineOptions,
     plan::MAX_CELLS,
@@ -64,6 +65,8 @@ pub struct Scenario {
     pub images: Vec<PathBuf>,
     /// Budget of every launch.
     pub measure: Measure,
+    /// How the host computes its own stages.
+    pub host: HostOptions,
     /// Options of single engines, paths absolute.
     pub engine: EngineOptions,
 }
@@ -119,6 +122,7 @@ impl Checker<'_> {
             matrix: file.matrix,
             images,
             measure: file.measure,
+            host: file.host,
             engine,
         })
     }

@@ -3,6 +3,7 @@
 
 use super::{
     family::{Normalization, Postprocess},
+    host::HostOptions,
     options::EngineOptions,
 };
 use schemars::JsonSchema;
@@ -33,6 +34,9 @@ pub struct File {
     /// Which detections are reported, for all models; a model's own keys go first.
     #[serde(default)]
     pub postprocess: Postprocess,
+    /// How the host computes its own stages.
+    #[serde(default)]
+    pub host: HostOptions,
     /// Options of single engines.
     #[serde(default)]
     pub engine: EngineOptions,

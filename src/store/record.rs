@@ -4,7 +4,7 @@ use crate::{
     device::Device,
     engine::Runtime,
     os::{Conditions, FilePath, Host},
-    runner::{Facts, Failure, ImageFacts, Launched, ModelFacts, Outcome, Reason},
+    runner::{Facts, Failure, HostStages, ImageFacts, Launched, ModelFacts, Outcome, Reason},
     scenario::{Cell, CellId, EngineOptions, FamilyOptions, Measure},
     stats::{self, Summary},
     timing::{Sample, Span},
@@ -46,6 +46,9 @@ pub struct RunInfo {
     /// What the scenario says about each model's family, by the model's name.
     #[serde(default)]
     pub options: BTreeMap<String, FamilyOptions>,
+    /// With what the host computed its own stages; none in runs made before there was a choice.
+    #[serde(default)]
+    pub host_stages: Option<HostStages>,
     /// Engine options.
     pub engine: EngineOptions,
     /// All cells.

@@ -93,6 +93,7 @@ fn info() -> RunInfo {
         images: Vec::new(),
         measure: Measure::default(),
         options: BTreeMap::new(),
+        host_stages: None,
         engine: EngineOptions::default(),
         cells: Vec::new(),
     }

@@ -24,7 +24,10 @@ use std::{
 use trtbench::{
     cpu::{Cpu, InstructionSet, Instructions},
     family::{self, Adapter, Detection},
-    image::{ChannelOrder, Decoder, Fit, Image, Interpolation, Normalise, Preprocessor, Size},
+    image::{
+        ChannelOrder, Decoder, Fit, Image, Interpolation, JpegLibrary, Normalise, Preprocessor,
+        Size,
+    },
     os::Meter,
     scenario::{FamilyOptions, Postprocess, Thresholds},
     tensor::{DType, Data, Dim, ModelIo, Shape, Tensor, TensorInfo, TensorSet},
@@ -121,7 +124,11 @@ fn tasks(folder: &Path) -> anyhow::Result<Tasks> {
         Find::task(family, side, outputs(name)?, image.size(), options)
     };
     let prepare = |family, shapes| Prepare::task(family, shapes, image.clone());
-    let mut tasks: Tasks = vec![("decode-zune", Decode::task(Decoder::new(), &jpeg))];
+    let decode = |library| anyhow::Ok(Decode::task(Decoder::with(library)?, &jpeg));
+    let mut tasks: Tasks = vec![("decode-zune", decode(JpegLibrary::Zune)?)];
+    if cfg!(feature = "turbojpeg") {
+        tasks.push(("decode-turbojpeg", decode(JpegLibrary::Turbojpeg)?));
+    }
     tasks.extend([
         ("letterbox", prepare("yolov8", &[&[1, 84, 8400]])?),
         ("stretch", Stretch::task(image.clone())),

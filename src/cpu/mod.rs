@@ -2,7 +2,7 @@
 //! the threads that share a batch. Knows nothing of images, models or clocks.
 
 mod instructions;
-pub mod sys;
+pub(crate) mod sys;
 mod threads;
 
 pub use instructions::{InstructionSet, Instructions, Missing, Work};

@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
         about = f"a checkout of {project.repository} at {project.commit[:7]}"
         add(option, type=Path, metavar="CHECKOUT", help=about)
     add("--rounds", type=positive, default=40, metavar="N", help="turns of each (default: 40)")
+    add("--only", nargs="+", metavar="TASK", help="only these, such as letterbox or picodet")
     add("--venv", type=Path, metavar="PATH", help="use this environment, install nothing")
     add("--allow-missing", action="store_true", help="exit with 0 though something was skipped")
     add("--write", type=Path, metavar="FILE", help="write the page: docs/SPEED.md")

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> Report:
     program = setup.build()
     inputs = prepost_inputs.make(setup.WORK / "prepost")
     with Ours(program, inputs.folder) as ours:
-        peers, skipped = load(inputs, given, ours)
+        peers, skipped = load(inputs, given, ours, options.only)
         for name in SHARES:
             if name not in ours.sets:
                 skipped[name] = "this processor does not have these instructions"
@@ -40,13 +40,16 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def load(
-    inputs: Inputs, given: Given, ours: Ours
+    inputs: Inputs, given: Given, ours: Ours, only: list[str] | None
 ) -> tuple[list[tuple[Stage, Peer]], dict[str, str]]:
     """The stages with their peers, and why others are not there."""
     peers, skipped = [], {}
     for stage in STAGES:
         title = stage.title.format(candidates=f"{inputs.candidates(stage.task):,}")
         stage = replace(stage, title=title)
+        if only and stage.task not in only:
+            skipped[title] = "not asked for"
+            continue
         if stage.task not in ours.tasks:
             skipped[title] = "the example was built without it"
             continue

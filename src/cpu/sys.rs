@@ -56,9 +56,9 @@ pub(super) fn run<W: Work>(instructions: Instructions, work: W) -> W::Output {
 pub mod x86_64 {
     use super::Work;
     use std::arch::x86_64::{
-        __m128i, __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm_storeu_si128,
-        _mm256_loadu_si256, _mm256_storeu_ps, _mm256_storeu_si256, _mm512_loadu_si512,
-        _mm512_maskz_loadu_epi8, _mm512_storeu_ps, _mm512_storeu_si512,
+        __m128i, __m256, __m256i, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch,
+        _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512,
+        _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
     };
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -146,15 +146,6 @@ pub mod x86_64 {
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) }
     }
 
-    /// Thirty-two bytes.
-    #[inline]
-    #[target_feature(enable = "avx")]
-    pub fn store_256<T: Plain, const N: usize>(to: &mut [T; N], value: __m256i) {
-        const { assert!(size_of::<[T; N]>() == 32) };
-        // SAFETY: as in `store_128`.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), value) }
-    }
-
     /// Sixty-four bytes.
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -172,11 +163,14 @@ pub mod x86_64 {
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), value) }
     }
 
-    /// Sixteen floats.
+    /// Has the bytes `at` and the 127 after it brought to the cache, if they are in `from`.
     #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub fn store_floats_512(to: &mut [f32; 16], value: __m512) {
-        // SAFETY: as in `store_128`.
-        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
+    #[target_feature(enable = "sse")]
+    pub fn prefetch(from: &[u8], at: usize) {
+        for at in [at, at + 64] {
+            if let Some(byte) = from.get(at) {
+                _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast());
+            }
+        }
     }
 }

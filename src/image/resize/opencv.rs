@@ -8,7 +8,7 @@
 use super::{
     super::Size,
     separable::{Kernel, Separable, Taps},
-    spread::{self, Columns},
+    spread::{self, Columns, Source},
 };
 use crate::cpu::Instructions;
 
@@ -39,8 +39,13 @@ pub(super) struct Mean;
 impl Kernel<2> for Mean {
     type Partial = i16;
 
-    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
-        spread::pairs::<0>(columns, row, instructions, partials);
+    fn spread(
+        columns: &Columns<2>,
+        source: Source<'_>,
+        instructions: Instructions,
+        partials: &mut [i16],
+    ) {
+        spread::pairs::<0>(columns, source, instructions, partials);
     }
 
     #[inline(always)]
@@ -65,8 +70,13 @@ impl Weights<2> for Bilinear {
 impl Kernel<2> for Bilinear {
     type Partial = i16;
 
-    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
-        spread::pairs::<4>(columns, row, instructions, partials);
+    fn spread(
+        columns: &Columns<2>,
+        source: Source<'_>,
+        instructions: Instructions,
+        partials: &mut [i16],
+    ) {
+        spread::pairs::<4>(columns, source, instructions, partials);
     }
 
     #[inline(always)]
@@ -97,8 +107,13 @@ impl Weights<4> for Bicubic {
 impl Kernel<4> for Bicubic {
     type Partial = f32;
 
-    fn spread(columns: &Columns<4>, row: &[u8], instructions: Instructions, partials: &mut [f32]) {
-        spread::quads(columns, row, instructions, partials);
+    fn spread(
+        columns: &Columns<4>,
+        source: Source<'_>,
+        instructions: Instructions,
+        partials: &mut [f32],
+    ) {
+        spread::quads(columns, source, instructions, partials);
     }
 
     #[inline(always)]

@@ -1,7 +1,10 @@
 //! Resizing along x, then along y, with few taps each way and integer weights. What is resized
 //! along x is kept until no row needs it any more.
 
-use super::{super::Image, spread::Columns};
+use super::{
+    super::Image,
+    spread::{Columns, Source},
+};
 use crate::cpu::{Instructions, Work};
 
 /// A kernel of `K` taps along each axis.
@@ -12,7 +15,7 @@ pub(super) trait Kernel<const K: usize> {
     /// Resizes one row of pixels along x: a third of `partials` per colour.
     fn spread(
         columns: &Columns<K>,
-        row: &[u8],
+        source: Source<'_>,
         instructions: Instructions,
         partials: &mut [Self::Partial],
     );
@@ -32,6 +35,8 @@ pub(super) struct Taps<const K: usize> {
 pub(super) struct Separable<F, const K: usize> {
     columns: Columns<K>,
     rows: Vec<Taps<K>>,
+    /// For every source row the one that is resized after it.
+    followers: Vec<usize>,
     kernel: std::marker::PhantomData<F>,
 }
 
@@ -71,7 +76,8 @@ impl<F: Kernel<K>, const K: usize> Separable<F, K> {
     /// From the taps of every output column of a row of `width` pixels, and of every output row.
     pub fn new(width: usize, columns: &[Taps<K>], rows: Vec<Taps<K>>) -> Self {
         let columns = Columns::new(columns.iter().map(|taps| taps.neighbours(width)));
-        Self { columns, rows, kernel: std::marker::PhantomData }
+        let followers = followers(&rows);
+        Self { columns, rows, followers, kernel: std::marker::PhantomData }
     }
 
     /// Writes output row `y` of `image` to `levels`: a third of it per colour.
@@ -90,14 +96,34 @@ impl<F: Kernel<K>, const K: usize> Separable<F, K> {
             // What has no weight need not be computed: half of all work when 1080p becomes
             // 640 wide.
             if weight != 0 && lines.held[slot] != Some(source) {
-                let partials = &mut lines.partials[slot];
-                F::spread(&self.columns, image.row(source), instructions, partials);
                 lines.held[slot] = Some(source);
+                let partials = &mut lines.partials[slot];
+                let next = image.row(self.followers[source]);
+                let source = Source { row: image.row(source), next };
+                F::spread(&self.columns, source, instructions, partials);
             }
         }
         let picked = row.at.map(|source| lines.partials[source % K].as_slice());
         instructions.run(Blend::<F, K> { lines: picked, weights: row.weights, levels });
     }
+}
+
+/// For every source row up to the last that has weight, the next that has; that itself for the
+/// last.
+fn followers<const K: usize>(rows: &[Taps<K>]) -> Vec<usize> {
+    let weighted = |row: &Taps<K>| {
+        let taps = row.at.into_iter().zip(row.weights);
+        taps.filter(|&(_, weight)| weight != 0).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let mut used: Vec<usize> = rows.iter().flat_map(weighted).collect();
+    used.sort_unstable();
+    used.dedup();
+    let last = used.last().copied().unwrap_or(0);
+    let mut followers = vec![last; last + 1];
+    for pair in used.windows(2) {
+        followers[pair[0]] = pair[1];
+    }
+    followers
 }
 
 /// The sum along y.

@@ -8,7 +8,7 @@
 use super::{
     super::Size,
     separable::{Kernel, Separable, Taps},
-    spread::{self, Columns},
+    spread::{self, Columns, Source},
 };
 use crate::cpu::Instructions;
 
@@ -25,8 +25,13 @@ pub(super) struct Thirtyseconds;
 impl Kernel<2> for Thirtyseconds {
     type Partial = i16;
 
-    fn spread(columns: &Columns<2>, row: &[u8], instructions: Instructions, partials: &mut [i16]) {
-        spread::pairs::<0>(columns, row, instructions, partials);
+    fn spread(
+        columns: &Columns<2>,
+        source: Source<'_>,
+        instructions: Instructions,
+        partials: &mut [i16],
+    ) {
+        spread::pairs::<0>(columns, source, instructions, partials);
     }
 
     #[inline(always)]

@@ -2,8 +2,8 @@
 //! of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`. Any
 //! distance between columns will do.
 
-use super::{BLOCK, Columns};
-use crate::cpu::sys::x86_64::{load_128, load_256, store_128, store_floats_256};
+use super::{BLOCK, Columns, Source};
+use crate::cpu::sys::x86_64::{load_128, load_256, prefetch, store_128, store_floats_256};
 use std::arch::x86_64::{
     __m256i, _mm_set_epi64x, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
     _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_madd_epi16,
@@ -35,10 +35,10 @@ fn twice(bytes: &[u8; 16]) -> __m256i {
 #[target_feature(enable = "avx2")]
 pub(super) fn pairs<const SHIFT: u32>(
     columns: &Columns<2>,
-    row: &[u8],
+    source: Source<'_>,
     planes: &mut [&mut [i16]; 3],
 ) -> usize {
-    let count = columns.followed_by(8, row.len());
+    let count = columns.followed_by(8, source.row.len());
     let (red_green, blue_only) = (twice(&PAIRS_RED_GREEN), twice(&PAIRS_BLUE));
     let [red, green, blue] = planes;
     let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
@@ -48,9 +48,10 @@ pub(super) fn pairs<const SHIFT: u32>(
     let blue = blue.as_chunks_mut::<BLOCK>().0;
     let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
     for ((((starts, weights), red), green), blue) in blocks {
+        prefetch(source.next, starts[0] as usize);
         let column = |number: usize| -> i64 {
             let start = starts[number] as usize;
-            i64::from_le_bytes(*row[start..].first_chunk().unwrap_or(&[0; 8]))
+            i64::from_le_bytes(*source.row[start..].first_chunk().unwrap_or(&[0; 8]))
         };
         // Each lane of 128 bits ends up with four columns that follow each other.
         let near = _mm256_set_epi64x(column(5), column(4), column(1), column(0));
@@ -85,8 +86,12 @@ pub(super) fn pairs<const SHIFT: u32>(
 
 /// See [`super::quads`]; makes whole blocks and returns the number of columns made.
 #[target_feature(enable = "avx2")]
-pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 3]) -> usize {
-    let count = columns.followed_by(16, row.len());
+pub(super) fn quads(
+    columns: &Columns<4>,
+    source: Source<'_>,
+    planes: &mut [&mut [f32]; 3],
+) -> usize {
+    let count = columns.followed_by(16, source.row.len());
     let (red_green, blue_only) = (twice(&QUADS_RED_GREEN), twice(&QUADS_BLUE));
     let [red, green, blue] = planes;
     let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
@@ -96,12 +101,13 @@ pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 
     let blue = blue.as_chunks_mut::<BLOCK>().0;
     let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
     for ((((starts, weights), red), green), blue) in blocks {
+        prefetch(source.next, starts[0] as usize);
         // Red, green and blue of a column in the low lane, and of the fourth one after it in the
         // high lane.
         let column = |number: usize| {
             let bytes = |number: usize| {
                 let start = starts[number] as usize;
-                load_128(row[start..].first_chunk::<16>().unwrap_or(&[0; 16]))
+                load_128(source.row[start..].first_chunk::<16>().unwrap_or(&[0; 16]))
             };
             let weights = |number: usize| {
                 let [a, b, c, d] = weights[number].map(|weight| u64::from(weight as u16));

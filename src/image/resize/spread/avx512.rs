@@ -1,8 +1,10 @@
 //! Eight columns at a time out of a window of 128 bytes of the row: a byte permutation brings the
 //! levels of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`.
 
-use super::{BLOCK, Columns};
-use crate::cpu::sys::x86_64::{load_256, load_512, load_up_to_512, store_128, store_floats_256};
+use super::{BLOCK, Columns, Source};
+use crate::cpu::sys::x86_64::{
+    load_256, load_512, load_up_to_512, prefetch, store_128, store_floats_256,
+};
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi32_epi16,
     _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_set1_epi32,
@@ -67,7 +69,7 @@ fn both(low: __m256i, high: __m256i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2")]
 pub(super) fn pairs<const SHIFT: u32>(
     columns: &Columns<2>,
-    row: &[u8],
+    source: Source<'_>,
     planes: &mut [&mut [i16]; 3],
 ) -> usize {
     let [red, green, blue] = planes;
@@ -78,7 +80,8 @@ pub(super) fn pairs<const SHIFT: u32>(
     let blue = blue.as_chunks_mut::<BLOCK>().0;
     let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
     for ((((starts, weights), red), green), blue) in blocks {
-        let window = Window::new(row, starts[0]);
+        prefetch(source.next, starts[0] as usize);
+        let window = Window::new(source.row, starts[0]);
         let at = first_two(starts);
         let weights = load_256(weights);
         let levels = window.at(both(at, moved(at, 1)));
@@ -101,7 +104,11 @@ pub(super) fn pairs<const SHIFT: u32>(
 
 /// See [`super::quads`]; makes whole blocks and returns the number of columns made.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2")]
-pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 3]) -> usize {
+pub(super) fn quads(
+    columns: &Columns<4>,
+    source: Source<'_>,
+    planes: &mut [&mut [f32]; 3],
+) -> usize {
     let [red, green, blue] = planes;
     let starts = columns.starts.as_chunks::<BLOCK>().0;
     let weights = columns.weights.as_chunks::<BLOCK>().0;
@@ -110,7 +117,8 @@ pub(super) fn quads(columns: &Columns<4>, row: &[u8], planes: &mut [&mut [f32]; 
     let blue = blue.as_chunks_mut::<BLOCK>().0;
     let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
     for ((((starts, weights), red), green), blue) in blocks {
-        let window = Window::new(row, starts[0]);
+        prefetch(source.next, starts[0] as usize);
+        let window = Window::new(source.row, starts[0]);
         let (near, far) = (first_two(starts), moved(first_two(starts), 6));
         let weights = load_512(weights);
         let near_weights = _mm512_cvtepi64_epi32(weights);

@@ -17,6 +17,15 @@ const MAX_TAPS: usize = 4;
 #[cfg(target_arch = "x86_64")]
 const BLOCK: usize = 8;
 
+/// A row to be resized.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// Its bytes.
+    pub row: &'a [u8],
+    /// Those of the row that will be resized next: brought to the cache meanwhile.
+    pub next: &'a [u8],
+}
+
 /// What the columns of a resized row are made of.
 pub(super) struct Columns<const K: usize> {
     /// Where each column's first pixel begins in the row's bytes; never falls.
@@ -57,29 +66,29 @@ impl<const K: usize> Columns<K> {
 /// Sums of two pixels each, without their last `SHIFT` bits: a third of `partials` per colour.
 pub(super) fn pairs<const SHIFT: u32>(
     columns: &Columns<2>,
-    row: &[u8],
+    source: Source<'_>,
     instructions: Instructions,
     partials: &mut [i16],
 ) {
     let mut short = [0; 3 * MAX_TAPS];
-    let row = lengthened(row, 3 * 2, &mut short);
+    let source = Source { row: lengthened(source.row, 3 * 2, &mut short), ..source };
     let mut planes = thirds(partials);
-    let done = sys::pairs::<SHIFT>(columns, row, instructions, &mut planes);
-    rest(columns, done, row, planes, |sum| (sum >> SHIFT) as i16);
+    let done = sys::pairs::<SHIFT>(columns, source, instructions, &mut planes);
+    rest(columns, done, source.row, planes, |sum| (sum >> SHIFT) as i16);
 }
 
 /// Sums of four pixels each: a third of `partials` per colour.
 pub(super) fn quads(
     columns: &Columns<4>,
-    row: &[u8],
+    source: Source<'_>,
     instructions: Instructions,
     partials: &mut [f32],
 ) {
     let mut short = [0; 3 * MAX_TAPS];
-    let row = lengthened(row, 3 * 4, &mut short);
+    let source = Source { row: lengthened(source.row, 3 * 4, &mut short), ..source };
     let mut planes = thirds(partials);
-    let done = sys::quads(columns, row, instructions, &mut planes);
-    rest(columns, done, row, planes, |sum| sum as f32);
+    let done = sys::quads(columns, source, instructions, &mut planes);
+    rest(columns, done, source.row, planes, |sum| sum as f32);
 }
 
 /// The columns after the first `done`, one by one.

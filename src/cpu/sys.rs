@@ -51,14 +51,31 @@ pub(super) fn run<W: Work>(instructions: Instructions, work: W) -> W::Output {
     }
 }
 
+/// Has what will soon be written brought to the cache meanwhile.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub fn prefetch(floats: &[f32]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in floats.chunks(16) {
+        // SAFETY: every x86-64 has SSE, and a prefetch changes nothing that a program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+    }
+}
+
+/// Has what will soon be written brought to the cache meanwhile.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub fn prefetch(_: &[f32]) {}
+
 /// Registers of x86-64.
 #[cfg(target_arch = "x86_64")]
 pub mod x86_64 {
     use super::Work;
     use std::arch::x86_64::{
-        __m128i, __m256, __m256i, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch,
-        _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512,
-        _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
+        __m128i, __m256, __m256i, __m512i, _MM_HINT_T0, _mm_cvtsi64_si128, _mm_loadu_si128,
+        _mm_prefetch, _mm_storeu_si128, _mm256_cvtepu8_epi32, _mm256_i32gather_ps,
+        _mm256_loadu_si256, _mm256_storeu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_epi8,
+        _mm512_storeu_si512,
     };
 
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -101,6 +118,28 @@ pub mod x86_64 {
         const { assert!(size_of::<[T; N]>() == 16) };
         // SAFETY: the array is as long as the register, as asserted, and needs no alignment.
         unsafe { _mm_loadu_si128(from.as_ptr().cast()) }
+    }
+
+    /// Sixteen bytes from each of these places on.
+    ///
+    /// # Panics
+    /// If there are fewer after one of them.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn load_128_each(from: &[u8], at: &[u32; 8]) -> [__m128i; 8] {
+        let beyond = |&at: &u32| at as usize + 16 > from.len();
+        assert!(!at.iter().fold(false, |any, at| any | beyond(at)), "a load beyond the slice");
+        // SAFETY: all sixteen bytes are in the slice, as asserted, and need no alignment.
+        at.map(|at| unsafe { _mm_loadu_si128(from.as_ptr().add(at as usize).cast()) })
+    }
+
+    /// The floats that the bytes of `at` number.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn gather_256(table: &[f32; 256], at: [u8; 8]) -> __m256 {
+        let at = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(at)));
+        // SAFETY: no byte numbers more floats than there are.
+        unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), at) }
     }
 
     /// Thirty-two bytes.

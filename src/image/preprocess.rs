@@ -7,7 +7,7 @@ use super::{
     normalise::Normalise,
     resize::{Interpolation, Resize, Row, Scratch, thirds},
 };
-use crate::cpu::{Cpu, Instructions};
+use crate::cpu::{Cpu, Instructions, sys::prefetch};
 use std::{collections::HashMap, convert::Infallible};
 
 /// Most source sizes whose plans are kept; beyond it all are dropped and planned afresh.
@@ -153,7 +153,11 @@ impl<'a> Canvas<'a> {
         let start = (top + y) * self.width + left;
         for colour in 0..3 {
             let (plane, map) = self.normalise.plane_of(colour);
-            let values = &mut self.planes[plane][start..start + inner.width];
+            let after = &mut self.planes[plane][start..];
+            let (values, after) = after.split_at_mut(inner.width);
+            // Where the next row will be written.
+            let next = after.get(self.width - inner.width..).unwrap_or_default();
+            prefetch(&next[..inner.width.min(next.len())]);
             let third = colour * inner.width..(colour + 1) * inner.width;
             match row {
                 Row::Levels(levels) => map.fill(&levels[third], values, instructions),

@@ -1,6 +1,8 @@
 //! Levels 0 to 255 → the floats a model was trained on.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod sys;
 
@@ -99,8 +101,8 @@ impl Plane {
             instructions.run(Compute { affine, levels, values });
             return;
         }
-        let done = sys::look_up(&self.bytes, levels, instructions, values);
-        for (value, &level) in values.iter_mut().zip(levels).skip(done) {
+        let done = sys::look_up(&self.values, &self.bytes, levels, instructions, values);
+        for (value, &level) in values[done..].iter_mut().zip(&levels[done..]) {
             *value = self.value(level);
         }
     }

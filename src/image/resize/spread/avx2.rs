@@ -3,13 +3,14 @@
 //! distance between columns will do.
 
 use super::{BLOCK, Columns, Source};
-use crate::cpu::sys::x86_64::{load_128, load_256, prefetch, store_128, store_floats_256};
+use crate::cpu::sys::x86_64::{
+    load_128, load_128_each, load_256, prefetch, store_128, store_floats_256,
+};
 use std::arch::x86_64::{
-    __m256i, _mm_set_epi64x, _mm256_broadcastsi128_si256, _mm256_castsi256_si128,
-    _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_madd_epi16,
+    __m256i, _mm256_broadcastsi128_si256, _mm256_castsi256_si128, _mm256_cvtepi32_ps,
+    _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_madd_epi16, _mm256_or_si256,
     _mm256_packs_epi32, _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set_m128i,
-    _mm256_shuffle_epi8, _mm256_srai_epi32, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_shuffle_epi8, _mm256_srai_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64,
 };
 
 /// Shuffles to zero.
@@ -20,10 +21,17 @@ const PAIRS_RED_GREEN: [u8; 16] = [0, Z, 3, Z, 8, Z, 11, Z, 1, Z, 4, Z, 9, Z, 12
 /// The same for blue, then nothing.
 const PAIRS_BLUE: [u8; 16] = [2, Z, 5, Z, 10, Z, 13, Z, Z, Z, Z, Z, Z, Z, Z, Z];
 
-/// Of one column's twelve bytes: red of its four pixels, then green.
-const QUADS_RED_GREEN: [u8; 16] = [0, Z, 3, Z, 6, Z, 9, Z, 1, Z, 4, Z, 7, Z, 10, Z];
-/// The same for blue, then nothing.
-const QUADS_BLUE: [u8; 16] = [2, Z, 5, Z, 8, Z, 11, Z, Z, Z, Z, Z, Z, Z, Z, Z];
+/// Of a column's twelve bytes: the levels of one colour of its four pixels, in the low or in the
+/// high half.
+const fn quad(colour: u8, high: bool) -> [u8; 16] {
+    let mut order = [Z; 16];
+    let mut tap = 0;
+    while tap < 4 {
+        order[2 * tap + if high { 8 } else { 0 }] = 3 * tap as u8 + colour;
+        tap += 1;
+    }
+    order
+}
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -92,7 +100,8 @@ pub(super) fn quads(
     planes: &mut [&mut [f32]; 3],
 ) -> usize {
     let count = columns.followed_by(16, source.row.len());
-    let (red_green, blue_only) = (twice(&QUADS_RED_GREEN), twice(&QUADS_BLUE));
+    let order = |colour: u8| (twice(&quad(colour, false)), twice(&quad(colour, true)));
+    let orders = [order(0), order(1), order(2)];
     let [red, green, blue] = planes;
     let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
     let weights = columns.weights.as_chunks::<BLOCK>().0;
@@ -102,33 +111,26 @@ pub(super) fn quads(
     let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
     for ((((starts, weights), red), green), blue) in blocks {
         prefetch(source.next, starts[0] as usize);
-        // Red, green and blue of a column in the low lane, and of the fourth one after it in the
-        // high lane.
-        let column = |number: usize| {
-            let bytes = |number: usize| {
-                let start = starts[number] as usize;
-                load_128(source.row[start..].first_chunk::<16>().unwrap_or(&[0; 16]))
+        // Lane by lane columns 0 to 3 and 4 to 7, in the order in which `vphaddd` wants them.
+        let [a, b, c, d, e, f, g, h] = load_128_each(source.row, starts);
+        let [ae, bf] = [_mm256_set_m128i(e, a), _mm256_set_m128i(f, b)];
+        let [cg, dh] = [_mm256_set_m128i(g, c), _mm256_set_m128i(h, d)];
+        let pairs = weights.as_chunks::<2>().0;
+        let first = _mm256_set_m128i(load_128(&pairs[2]), load_128(&pairs[0]));
+        let second = _mm256_set_m128i(load_128(&pairs[3]), load_128(&pairs[1]));
+        let sums = |(low, high): (__m256i, __m256i)| {
+            let weigh = |left: __m256i, right: __m256i, weights: __m256i| {
+                let levels = _mm256_or_si256(
+                    _mm256_shuffle_epi8(left, low),
+                    _mm256_shuffle_epi8(right, high),
+                );
+                _mm256_madd_epi16(levels, weights)
             };
-            let weights = |number: usize| {
-                let [a, b, c, d] = weights[number].map(|weight| u64::from(weight as u16));
-                let four = (d << 48 | c << 32 | b << 16 | a) as i64;
-                _mm_set_epi64x(four, four)
-            };
-            let both = _mm256_set_m128i(bytes(number + 4), bytes(number));
-            let weights = _mm256_set_m128i(weights(number + 4), weights(number));
-            let sums =
-                |order: __m256i| _mm256_madd_epi16(_mm256_shuffle_epi8(both, order), weights);
-            _mm256_cvtepi32_ps(_mm256_hadd_epi32(sums(red_green), sums(blue_only)))
+            _mm256_cvtepi32_ps(_mm256_hadd_epi32(weigh(ae, bf, first), weigh(cg, dh, second)))
         };
-        let cast = std::arch::x86_64::_mm256_castps_si256;
-        let back = std::arch::x86_64::_mm256_castsi256_ps;
-        let [a, b, c, d] = [column(0), column(1), column(2), column(3)].map(|v| cast(v));
-        // Four columns of four values each → four colours of four columns, in each lane.
-        let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
-        store_floats_256(red, back(_mm256_unpacklo_epi64(ab, cd)));
-        store_floats_256(green, back(_mm256_unpackhi_epi64(ab, cd)));
-        let (ab, cd) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
-        store_floats_256(blue, back(_mm256_unpacklo_epi64(ab, cd)));
+        store_floats_256(red, sums(orders[0]));
+        store_floats_256(green, sums(orders[1]));
+        store_floats_256(blue, sums(orders[2]));
     }
     count
 }

@@ -5,7 +5,7 @@ use super::{
     Image, Size,
     fit::{Fit, Placement},
     normalise::Normalise,
-    resize::{Interpolation, Resize, Row, Scratch, thirds},
+    resize::{Interpolation, MIDDLE, Resize, Row, Scratch, thirds},
 };
 use crate::cpu::{Cpu, Instructions, sys::prefetch};
 use std::{collections::HashMap, convert::Infallible};
@@ -161,7 +161,9 @@ impl<'a> Canvas<'a> {
             let third = colour * inner.width..(colour + 1) * inner.width;
             match row {
                 Row::Levels(levels) => map.fill(&levels[third], values, instructions),
-                Row::Floats(levels) => map.fill_between(&levels[third], values, instructions),
+                Row::Floats(levels) => {
+                    map.fill_between(&levels[third], MIDDLE, values, instructions)
+                }
             }
         }
     }

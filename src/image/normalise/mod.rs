@@ -107,17 +107,19 @@ impl Plane {
         }
     }
 
-    /// The values of a row of levels that are no whole numbers: on the line through the outermost
-    /// levels.
+    /// The values of a row of levels less `middle` that are no whole numbers: on the line through
+    /// the outermost levels.
     pub(super) fn fill_between(
         &self,
         levels: &[f32],
+        middle: f32,
         values: &mut [f32],
         instructions: Instructions,
     ) {
         let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
         let step = (high - low) / 255.0;
-        instructions.run(Interpolate { low, step, levels, values });
+        let middle = (f64::from(middle) * step + low) as f32;
+        instructions.run(Interpolate { step: step as f32, middle, levels, values });
     }
 }
 
@@ -162,8 +164,8 @@ impl Work for Compute<'_> {
 
 /// Values of levels that are no whole numbers.
 struct Interpolate<'a> {
-    low: f64,
-    step: f64,
+    step: f32,
+    middle: f32,
     levels: &'a [f32],
     values: &'a mut [f32],
 }
@@ -174,7 +176,7 @@ impl Work for Interpolate<'_> {
     #[inline(always)]
     fn work(self) {
         for (value, &level) in self.values.iter_mut().zip(self.levels) {
-            *value = (f64::from(level) * self.step + self.low) as f32;
+            *value = level * self.step + self.middle;
         }
     }
 }
@@ -216,7 +218,13 @@ mod tests {
     fn between_levels_values_lie_on_the_line() {
         let unit = Normalise::unit(ChannelOrder::Rgb);
         let mut values = [0.0; 3];
-        unit.planes()[1].fill_between(&[0.0, 127.5, 255.0], &mut values, Instructions::best());
-        assert_eq!(values, [0.0, 0.5, 1.0]);
+        unit.planes()[1].fill_between(
+            &[-100.0, 27.5, 155.0],
+            100.0,
+            &mut values,
+            Instructions::best(),
+        );
+        let near = |(value, expected): (&f32, f32)| (value - expected).abs() < 1e-7;
+        assert!(values.iter().zip([0.0, 0.5, 1.0]).all(near), "{values:?}");
     }
 }

@@ -32,11 +32,14 @@ pub enum Interpolation {
     Torch,
 }
 
+/// Taken off levels that are computed with as floats: about the mean of what models are trained on.
+pub(super) const MIDDLE: f32 = 128.0;
+
 /// One row of an image brought to another width and height: a third per colour.
 pub(super) enum Row<'a> {
     /// Rounded.
     Levels(&'a [u8]),
-    /// Not rounded, 0 to 255.
+    /// Not rounded, less [`MIDDLE`].
     Floats(&'a [f32]),
 }
 

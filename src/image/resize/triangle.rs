@@ -6,7 +6,7 @@
 
 use super::{
     super::{Image, Size},
-    thirds,
+    MIDDLE, thirds,
 };
 use crate::cpu::{InstructionSet, Instructions, Work};
 use std::ops::{AddAssign, Mul, Range};
@@ -17,9 +17,6 @@ const PRECISION: u32 = 22;
 /// Half a level, for rounding.
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// About the mean of what models are trained on.
-const MIDDLE: f32 = 128.0;
-
 /// Levels of a row that are summed up together; the sums stay in the L1 cache.
 const PART: usize = 256;
 
@@ -29,7 +26,7 @@ pub(super) struct Pillow {
     rows: Windows<i32>,
 }
 
-/// PyTorch's arithmetic on floats, here on levels less [`MIDDLE`]: normalising before or after is
+/// PyTorch's arithmetic on floats, here on levels less [`MIDDLE`](super::MIDDLE): normalising before or after is
 /// the same but for rounding, and sums as small as those of normalised values round as little.
 pub(super) struct Torch {
     columns: Windows<f32>,
@@ -57,7 +54,8 @@ pub(super) struct Narrowed<T, L> {
     slots: usize,
     /// The first row that is not there yet.
     next: usize,
-    /// The rows that are being resized, and what becomes of them.
+    /// The rows that are being resized: their levels, what is computed with, what becomes of it.
+    levels: Vec<Lanes<u8>>,
     pixels: Vec<Lanes<L>>,
     sums: Vec<Lanes<L>>,
 }
@@ -68,6 +66,7 @@ impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowe
     fn begin(&mut self, width: usize, columns: &Windows<L>, rows: &Windows<L>) {
         (self.length, self.slots, self.next) = (3 * columns.len(), rows.widest() + TOGETHER, 0);
         self.values.resize(self.slots * self.length, T::default());
+        self.levels.resize(width, Lanes::default());
         self.pixels.resize(width, Lanes::default());
         self.sums.resize(columns.len(), Lanes::default());
     }
@@ -89,7 +88,11 @@ impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowe
         while self.next < rows.end {
             // Beyond the last row, that one again: its sums are not kept.
             let row = |number: usize| image.row((self.next + number).min(image.height - 1));
-            spread([row(0), row(1), row(2), row(3)], &lane, &mut self.pixels);
+            spread([row(0), row(1), row(2), row(3)], &mut self.levels);
+            let values = self.pixels.as_flattened_mut().iter_mut();
+            for (value, &level) in values.zip(self.levels.as_flattened()) {
+                *value = lane(level);
+            }
             sum(&self.pixels, columns, start, &mut self.sums);
             for number in 0..TOGETHER.min(image.height - self.next) {
                 let slot = (self.next + number) % self.slots * self.length;
@@ -109,19 +112,24 @@ impl<T: Copy + Default, L: Copy + Default + AddAssign + Mul<Output = L>> Narrowe
     }
 }
 
-/// The pixels of rows of one length as lanes.
+/// Copies rows' pixels to their lanes.
 #[inline(always)]
-fn spread<L: Copy>(rows: [&[u8]; TOGETHER], lane: impl Fn(u8) -> L, pixels: &mut [Lanes<L>]) {
-    for (number, row) in rows.into_iter().enumerate() {
-        // Four bytes at a time, as memory is read; the fourth is the next pixel's first.
-        for (pixel, bytes) in pixels.iter_mut().zip(row.windows(4).step_by(3)) {
-            for (value, &byte) in pixel[4 * number..][..4].iter_mut().zip(bytes) {
-                *value = lane(byte);
+fn spread(rows: [&[u8]; TOGETHER], pixels: &mut [Lanes<u8>]) {
+    // Four pixels at a time, and four bytes of each, as memory is read: the fourth is the next
+    // pixel's first, which the last pixel does not have.
+    let whole = (pixels.len() - 1) / 4;
+    let (blocks, rest) = pixels.split_at_mut(4 * whole);
+    for (number, block) in blocks.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        for (row, lanes) in rows.into_iter().zip((0..).step_by(4)) {
+            let bytes = &row[12 * number..][..13];
+            for (pixel, start) in block.iter_mut().zip((0..).step_by(3)) {
+                pixel[lanes..lanes + 4].copy_from_slice(&bytes[start..start + 4]);
             }
         }
-        if let (Some(pixel), &[.., red, green, blue]) = (pixels.last_mut(), row) {
-            let last = [red, green, blue, 0].map(&lane);
-            pixel[4 * number..][..4].copy_from_slice(&last);
+    }
+    for (row, lanes) in rows.into_iter().zip((0..).step_by(4)) {
+        for (pixel, bytes) in rest.iter_mut().zip(row[12 * whole..].as_chunks::<3>().0) {
+            pixel[lanes..lanes + 3].copy_from_slice(bytes);
         }
     }
 }
@@ -290,7 +298,7 @@ impl Torch {
         narrowed.begin(image.width, &self.columns, &self.rows);
     }
 
-    /// Writes output row `y` of `image`; rows come in their order.
+    /// Writes output row `y` of `image`, less [`MIDDLE`]; rows come in their order.
     pub(super) fn row(
         &self,
         image: &Image,
@@ -316,9 +324,6 @@ impl Work for Row<'_, Torch, f32, f32> {
             for (float, &level) in self.line.iter_mut().zip(self.narrowed.row(row)) {
                 *float += level * weight;
             }
-        }
-        for float in self.line {
-            *float += MIDDLE;
         }
     }
 }

@@ -137,9 +137,16 @@ pub mod x86_64 {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn gather_256(table: &[f32; 256], at: [u8; 8]) -> __m256 {
-        let at = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(at)));
+        let at = levels_256(at);
         // SAFETY: no byte numbers more floats than there are.
         unsafe { _mm256_i32gather_ps::<4>(table.as_ptr(), at) }
+    }
+
+    /// Eight bytes as 32 bit numbers.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn levels_256(bytes: [u8; 8]) -> __m256i {
+        _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(bytes)))
     }
 
     /// Thirty-two bytes.

@@ -4,9 +4,11 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod standard;
 mod sys;
 
 use crate::cpu::{Instructions, Work};
+use standard::Standard;
 
 /// Order of a model's input planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(super) struct Plane {
     bytes: Box<[[u8; 256]; 4]>,
     /// The formula that gives the values, if there is one.
     affine: Option<Affine>,
+    /// Another one, with corrections.
+    standard: Option<Standard>,
 }
 
 /// `level * scale + bias` in single precision. The factor is split into a part of 16 significant
@@ -86,7 +90,8 @@ impl Plane {
                 |level: u8| affine.value(level).to_bits() == values[usize::from(level)].to_bits();
             (0..=255).all(same)
         });
-        Self { affine, bytes: Box::new(bytes), values }
+        let standard = Standard::through(&values);
+        Self { affine, standard, bytes: Box::new(bytes), values }
     }
 
     /// The value of one level.
@@ -101,7 +106,7 @@ impl Plane {
             instructions.run(Compute { affine, levels, values });
             return;
         }
-        let done = sys::look_up(&self.values, &self.bytes, levels, instructions, values);
+        let done = sys::look_up(self, levels, instructions, values);
         for (value, &level) in values[done..].iter_mut().zip(&levels[done..]) {
             *value = self.value(level);
         }

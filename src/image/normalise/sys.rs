@@ -1,6 +1,7 @@
 //! Calls the vector code that this processor has.
 #![allow(unsafe_code)]
 
+use super::Plane;
 use crate::cpu::Instructions;
 
 #[cfg(target_arch = "x86_64")]
@@ -8,12 +9,10 @@ use super::{avx2, avx512};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::InstructionSet;
 
-/// Looks up the first of `levels` in `table` and says how many. `bytes` are the first to the last
-/// byte of all values of the table.
+/// Looks up the first of `levels` and says how many.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn look_up(
-    table: &[f32; 256],
-    bytes: &[[u8; 256]; 4],
+    plane: &Plane,
     levels: &[u8],
     instructions: Instructions,
     values: &mut [f32],
@@ -22,19 +21,16 @@ pub(super) fn look_up(
         InstructionSet::Portable => 0,
         // SAFETY: an `Instructions` of a set exists only where the processor has that set, and the
         // function asks for no more than the set has.
-        InstructionSet::Avx2 => unsafe { avx2::look_up(table, levels, values) },
+        InstructionSet::Avx2 => match &plane.standard {
+            Some(standard) => unsafe { avx2::compute(standard, levels, values) },
+            None => unsafe { avx2::look_up(&plane.values, levels, values) },
+        },
         // SAFETY: as above.
-        InstructionSet::Avx512 => unsafe { avx512::look_up(bytes, levels, values) },
+        InstructionSet::Avx512 => unsafe { avx512::look_up(&plane.bytes, levels, values) },
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn look_up(
-    _: &[f32; 256],
-    _: &[[u8; 256]; 4],
-    _: &[u8],
-    _: Instructions,
-    _: &mut [f32],
-) -> usize {
+pub(super) fn look_up(_: &Plane, _: &[u8], _: Instructions, _: &mut [f32]) -> usize {
     0
 }

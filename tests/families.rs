@@ -574,8 +574,13 @@ proptest! {
         let mut cycle = values.iter().copied().cycle();
         let outputs = outputs_of(&io, || cycle.next().unwrap());
         let size = Size { width: image.0, height: image.1 };
-        let mut detections = Vec::new();
-        if adapter.postprocess(&outputs, &[size], &cpu(), &mut detections).is_ok() {
+        let mut detect = |instructions: Instructions| {
+            let (cpu, mut detections) = (Cpu::single(instructions), Vec::new());
+            adapter.postprocess(&outputs, &[size], &cpu, &mut detections).map(|()| detections)
+        };
+        let all: Vec<_> = Instructions::available().map(&mut detect).collect();
+        prop_assert!(all.iter().all(|found| found == &all[0]), "{:?}", all);
+        if let Ok(detections) = &all[0] {
             for detection in &detections[0] {
                 prop_assert!(detection.score.is_finite());
                 prop_assert!(detection.bounds.iter().all(|edge| edge.is_finite()));

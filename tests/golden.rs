@@ -273,7 +273,7 @@ fn postprocess_with(
     let mut adapter = adapt(case, sizes.len())?;
     let sizes: Vec<_> = sizes.iter().map(|&pair| size(pair)).collect();
     let mut detections = Vec::new();
-    let cpu = Cpu::single(Instructions::best());
+    let cpu = Cpu::single(instructions);
     adapter
         .postprocess(outputs, &sizes, &cpu, &mut detections)
         .map_err(|error| error.to_string())?;

@@ -59,7 +59,7 @@ class Stage:
     make: Callable[[Inputs, Given], Peer]
     goal: float | None  # peer's time / ours, with the best instructions
     tolerance: float = 0.0  # of tensors and pixels; detections have their own
-    repeat: int = 3  # calls in a turn
+    repeat: int = 9  # calls in a turn
 
 
 class Given:

@@ -302,10 +302,16 @@ mod tests {
         ) {
             let (anchor_major, class_major) = layouts(&scores, gap);
             let limits = Limits { iou: 0.3, confidence: 0.3, multi_label, ..Limits::NONE };
-            let detect = |levels: &[Scores<'_>]| {
+            let detect_by = |instructions: Instructions, levels: &[Scores<'_>]| {
                 let mut found = Vec::new();
-                Search::new(limits, Instructions::best()).detect(levels, bounds, &mut found);
+                Search::new(limits, instructions).detect(levels, bounds, &mut found);
                 found
+            };
+            let detect = |levels: &[Scores<'_>]| {
+                let all: Vec<_> =
+                    Instructions::available().map(|set| detect_by(set, levels)).collect();
+                assert!(all.iter().all(|found| found == &all[0]), "{all:?}");
+                all.into_iter().next().unwrap()
             };
             let stride = CLASSES + gap;
             let rows = |values, anchors| Scores {

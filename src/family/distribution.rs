@@ -2,9 +2,15 @@
 //! focal loss heads of PP-YOLOE, PicoDet and NanoDet. Source: Li et al., "Generalized Focal Loss",
 //! 2020, equation 5 (`Integral`).
 
-use crate::image::Size;
+use crate::{
+    cpu::{Instructions, Work},
+    image::Size,
+};
 
 pub(super) const SIDES: usize = 4;
+
+/// Exponentials computed side by side.
+const LANES: usize = 8;
 
 /// The cells of all levels of a head.
 #[derive(Clone)]
@@ -79,29 +85,79 @@ impl Grid {
 impl Anchor {
     /// The box (left, top, right, bottom) around this anchor. `logits` are those of the distances
     /// to left, top, right and bottom, side by side.
-    pub fn bounds(self, logits: &[f32]) -> [f32; 4] {
-        let bins = logits.len() / SIDES;
-        let distance = |side: usize| mean_bin(&logits[side * bins..][..bins]) * self.stride;
-        let [left, top, right, bottom] = std::array::from_fn(distance);
+    pub fn bounds(self, logits: &[f32], instructions: Instructions) -> [f32; 4] {
+        let [left, top, right, bottom] =
+            instructions.run(MeanBins { logits }).map(|bin| bin * self.stride);
         [self.x - left, self.y - top, self.x + right, self.y + bottom]
     }
 }
 
-/// The mean of bin numbers, weighted by the softmax of their logits.
+/// The mean of bin numbers for each side, weighted by the softmax of their logits.
+struct MeanBins<'a> {
+    logits: &'a [f32],
+}
+
+impl Work for MeanBins<'_> {
+    type Output = [f32; SIDES];
+
+    #[inline(always)]
+    fn work(self) -> [f32; SIDES] {
+        let bins = self.logits.len() / SIDES;
+        let mut means = [f32::NAN; SIDES];
+        for (side, mean) in means.iter_mut().enumerate() {
+            *mean = mean_bin(&self.logits[side * bins..][..bins]);
+        }
+        means
+    }
+}
+
+#[inline(always)]
 fn mean_bin(logits: &[f32]) -> f32 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let (mut total, mut weighted) = (0.0, 0.0);
-    for (bin, &logit) in (0_u8..).zip(logits) {
-        let weight = (logit - highest).exp();
-        total += weight;
-        weighted += weight * f32::from(bin);
+    let (mut total, mut weighted, mut bin) = (0.0, 0.0, 0.0);
+    // Exponentials side by side, sums in order: as many lanes as a register has, whichever it is.
+    let (wholes, rest) = logits.as_chunks::<LANES>();
+    for logits in wholes {
+        let mut weights = *logits;
+        for weight in &mut weights {
+            *weight = exponential(*weight - highest);
+        }
+        for weight in weights {
+            (total, weighted, bin) = (total + weight, weighted + weight * bin, bin + 1.0);
+        }
+    }
+    for &logit in rest {
+        let weight = exponential(logit - highest);
+        (total, weighted, bin) = (total + weight, weighted + weight * bin, bin + 1.0);
     }
     weighted / total
+}
+
+/// e to the power of `x`, which is not above 0, to about 2 in 10 million; NaN stays NaN. A
+/// function of the system's library would be called for each value, and rounds differently from
+/// system to system.
+///
+/// Multiples of ln 2 become the exponent, the rest goes into the series.
+#[inline(always)]
+fn exponential(x: f32) -> f32 {
+    /// ln 2 in two parts, the first so short that its multiples are exact.
+    const LN_2: [f32; 2] = [0.693_359_4, -0.000_212_194_44];
+    /// Added to a float of moderate size, leaves its nearest whole number in the low bits.
+    const ROUNDS: f32 = 12_582_912.0;
+    // Below, the result is no normal number and weighs nothing beside the highest, which is 1.
+    let x = x.clamp(-87.0, 0.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUNDS;
+    let exponent = shifted - ROUNDS;
+    let x = (x - exponent * LN_2[0]) - exponent * LN_2[1];
+    let series = 1.0 / 120.0 + x * (1.0 / 720.0);
+    let series = 1.0 + x * (1.0 + x * (0.5 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * series))));
+    f32::from_bits(series.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn cells_are_found_in_their_level() {
@@ -116,6 +172,35 @@ mod tests {
         let sure = 100.0;
         // Distances 0, 1, 0.5 and 1 strides.
         let logits = [sure, 0.0, 0.0, sure, 0.0, 0.0, 0.0, sure];
-        assert_eq!(grid.anchor(5).bounds(&logits), [12.0, 4.0, 16.0, 20.0]);
+        for instructions in Instructions::available() {
+            let bounds = grid.anchor(5).bounds(&logits, instructions);
+            assert_eq!(bounds, [12.0, 4.0, 16.0, 20.0]);
+        }
+    }
+
+    #[test]
+    fn exponentials_are_near_those_of_the_library() {
+        for step in 0..=87_000 {
+            let x = -(step as f32) / 1000.0;
+            let (found, expected) = (exponential(x), x.exp());
+            assert!((found - expected).abs() <= 3e-7 * expected, "{x}: {found}, {expected}");
+        }
+        assert!(exponential(f32::NAN).is_nan());
+        assert!(exponential(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_gives_the_same_bits(
+            logits in prop::collection::vec(-99.0..99.0_f32, SIDES * 17),
+            bins in 1..=17_usize,
+        ) {
+            let grid = Grid::new(Size { width: 32, height: 32 }, &[8], 0.5);
+            let bounds = |instructions: Instructions| {
+                grid.anchor(3).bounds(&logits[..SIDES * bins], instructions).map(f32::to_bits)
+            };
+            let all: Vec<_> = Instructions::available().map(bounds).collect();
+            prop_assert!(all.iter().all(|found| found == &all[0]), "{:?}", all);
+        }
     }
 }

@@ -111,7 +111,7 @@ impl Decode for Decoder {
             let bounds = |anchor: usize| {
                 let logits = &values[anchor * columns + classes..][..SIDES * BINS];
                 // Clipped before boxes are compared.
-                self.input.clip(self.grid.anchor(anchor).bounds(logits))
+                self.input.clip(self.grid.anchor(anchor).bounds(logits, batch.cpu.instructions))
             };
             search.detect(&[scores], bounds, found);
             let placement = batch.placement(image);

@@ -202,9 +202,19 @@ mod tests {
     type Candidate = (f32, u32, [f32; 4]);
 
     fn kept(candidates: &[Candidate], limits: &Limits) -> Vec<Detection> {
+        let all: Vec<_> =
+            Instructions::available().map(|set| kept_by(set, candidates, limits)).collect();
+        assert!(all.iter().all(|found| found == &all[0]), "{all:?}");
+        all.into_iter().next().unwrap()
+    }
+
+    fn kept_by(
+        instructions: Instructions,
+        candidates: &[Candidate],
+        limits: &Limits,
+    ) -> Vec<Detection> {
         let (mut nms, mut detections) = (Nms::default(), Vec::new());
         let scores: Vec<f32> = candidates.iter().map(|&(score, ..)| score).collect();
-        let instructions = Instructions::best();
         nms.offer(&scores, Numbers { first: 0, step: 1 }, limits.confidence, instructions);
         let locate = |index: u32| (candidates[index as usize].1, candidates[index as usize].2);
         nms.keep(limits, instructions, locate, &mut detections);

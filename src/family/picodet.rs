@@ -193,7 +193,7 @@ impl Decode for Raw {
                 let each = SIDES * BINS;
                 let cells = scores[level].anchors;
                 let logits = &distributions[level][(image * cells + cell) * each..][..each];
-                let bounds = grid.anchor(anchor).bounds(logits);
+                let bounds = grid.anchor(anchor).bounds(logits, batch.cpu.instructions);
                 if self.clips { bounds } else { placement.to_image(bounds) }
             };
             search.detect(&scores, bounds, found);

@@ -191,7 +191,7 @@ impl Decode for Raw {
             let placement = batch.placement(image);
             let bounds = |anchor: usize| {
                 let logits = &distributions[anchor * each..][..each];
-                placement.to_image(self.grid.anchor(anchor).bounds(logits))
+                placement.to_image(self.grid.anchor(anchor).bounds(logits, batch.cpu.instructions))
             };
             search.detect(&[scores], bounds, found);
         });

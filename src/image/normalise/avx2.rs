@@ -1,6 +1,6 @@
 //! Eight values at a time: by their formula, or out of a table.
 
-use super::Standard;
+use super::{Plane, Standard};
 use crate::cpu::sys::x86_64::{gather_256, levels_256, load_256, store_floats_256};
 use std::arch::x86_64::{
     _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_blendv_ps, _mm256_castps_si256,
@@ -14,17 +14,20 @@ const BLOCK: usize = 8;
 
 /// See [`super::sys::look_up`]; looks up whole blocks.
 #[target_feature(enable = "avx2")]
-pub(super) fn look_up(table: &[f32; 256], levels: &[u8], values: &mut [f32]) -> usize {
+pub(super) fn look_up(plane: &Plane, levels: &[u8], values: &mut [f32]) -> usize {
+    if let Some(standard) = &plane.standard {
+        return compute(standard, levels, values);
+    }
     let levels = levels.as_chunks::<BLOCK>().0;
     for (&levels, values) in levels.iter().zip(values.as_chunks_mut::<BLOCK>().0) {
-        store_floats_256(values, gather_256(table, levels));
+        store_floats_256(values, gather_256(&plane.values, levels));
     }
     BLOCK * levels.len()
 }
 
 /// The same by a formula, which takes half the time.
 #[target_feature(enable = "avx2")]
-pub(super) fn compute(standard: &Standard, levels: &[u8], values: &mut [f32]) -> usize {
+fn compute(standard: &Standard, levels: &[u8], values: &mut [f32]) -> usize {
     let Standard { unit, mean, factor, corrections, least } = standard;
     let [coarse, fine, bias] = [unit.coarse, unit.fine, unit.bias].map(|v| _mm256_set1_ps(v));
     let [mean, rest] = mean.map(|v| _mm256_set1_ps(v));

@@ -21,10 +21,7 @@ pub(super) fn look_up(
         InstructionSet::Portable => 0,
         // SAFETY: an `Instructions` of a set exists only where the processor has that set, and the
         // function asks for no more than the set has.
-        InstructionSet::Avx2 => match &plane.standard {
-            Some(standard) => unsafe { avx2::compute(standard, levels, values) },
-            None => unsafe { avx2::look_up(&plane.values, levels, values) },
-        },
+        InstructionSet::Avx2 => unsafe { avx2::look_up(plane, levels, values) },
         // SAFETY: as above.
         InstructionSet::Avx512 => unsafe { avx512::look_up(&plane.bytes, levels, values) },
     }

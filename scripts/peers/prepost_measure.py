@@ -60,7 +60,8 @@ class Ours:
 
 @dataclass
 class Comparison:
-    """A stage on both sides: the median of every turn in nanoseconds, one a round."""
+    """A stage on both sides: the median of every turn in nanoseconds, one a round; and the first
+    call of every turn, which finds the caches as the others left them."""
 
     stage: Stage
     peer: Peer
@@ -70,6 +71,18 @@ class Comparison:
     whole_process: bool = False  # whether the peer's time is that of all threads
     theirs: list[float] = field(default_factory=list)
     ours: dict[str, list[float]] = field(default_factory=dict)
+    theirs_first: list[float] = field(default_factory=list)
+    ours_first: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str | None, turn: list[int]) -> None:
+        """A turn of the peer, `None`, or of ours with these instructions."""
+        median, first = float(np.median(turn)), float(turn[0])
+        if name is None:
+            self.theirs.append(median)
+            self.theirs_first.append(first)
+        else:
+            self.ours.setdefault(name, []).append(median)
+            self.ours_first.setdefault(name, []).append(first)
 
 
 # ----------------------------------------------------------------------- verification
@@ -142,12 +155,9 @@ def measure(comparisons: list[Comparison], ours: Ours, rounds: int, tell: Callab
             contestants = [None, *comparison.sets]
             order.shuffle(contestants)
             for name in contestants:
-                median = float(np.median(turn(comparison, ours, name)))
-                # The first round warms up.
-                if number and name is None:
-                    comparison.theirs.append(median)
-                elif number:
-                    comparison.ours.setdefault(name, []).append(median)
+                times = turn(comparison, ours, name)
+                if number:  # the first round warms up
+                    comparison.add(name, times)
 
 
 def turn(comparison: Comparison, ours: Ours, name: str | None) -> list[int]:

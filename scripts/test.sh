@@ -26,11 +26,17 @@ command -v cc >/dev/null || installed gcc cc || {
 
 # libjpeg-turbo is built from source. One set of features for all, so that nothing is built twice.
 features=()
-if installed cmake cmake && installed nasm nasm; then
+if installed cmake cmake && installed make make && installed nasm nasm; then
   features=(--features turbojpeg)
 else
-  skip "decoder turbojpeg: cmake or nasm is missing (apt-get install cmake nasm)"
+  skip "decoder turbojpeg: cmake, make or nasm is missing (apt-get install cmake make nasm)"
 fi
+
+# Not a skip: no package brings instructions that the processor lacks.
+for flag in avx2 avx512_vbmi; do
+  grep -qsw "$flag" /proc/cpuinfo ||
+    echo "NOT COVERED: kernels in ${flag%_vbmi}, which this processor lacks"
+done
 
 # Engine `ort` is tested with a real ONNX Runtime, which `trtbench fetch runtime` brings through
 # pip; the tests of a full disk mount a small file system of their own.

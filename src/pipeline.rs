@@ -102,3 +102,83 @@ impl Pipeline {
         &self.detections
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::{Instructions, Threads},
+        engine::LoadSpec,
+        family::Fitting,
+        os::MonotonicClock,
+        scenario::{EngineOptions, Precision},
+        tensor::Outputs,
+    };
+    use std::{path::Path, sync::atomic::AtomicU8};
+
+    /// A family that does nothing.
+    struct Empty;
+
+    impl Adapter for Empty {
+        fn fitting(&self) -> Fitting {
+            unreachable!("only preflight asks")
+        }
+
+        fn inputs(&self) -> TensorSet {
+            TensorSet::new()
+        }
+
+        fn preprocess(&mut self, _: &[Image], _: &Cpu, _: &mut TensorSet) {}
+
+        fn postprocess(
+            &mut self,
+            _: &dyn Outputs,
+            _: &[Size],
+            _: &Cpu,
+            _: &mut Vec<Vec<Detection>>,
+        ) -> Result<(), Mismatch> {
+            Ok(())
+        }
+
+        fn classes(&self) -> Option<usize> {
+            None
+        }
+
+        fn class_names(&self) -> Option<&'static [&'static str]> {
+            None
+        }
+    }
+
+    fn pipeline(batch: usize, threads: usize) -> Pipeline {
+        let options = EngineOptions::default();
+        let spec = LoadSpec {
+            model: Path::new("none"),
+            threads: 1,
+            batch,
+            precision: Precision::Fp32,
+            launch: 0,
+            options: &options,
+        };
+        let session = engine::named("null").unwrap().load(&spec).unwrap();
+        let threads = Threads::new(threads).unwrap();
+        let cpu = Cpu { instructions: Instructions::best(), threads };
+        Pipeline::new(session, Box::new(Empty), batch, cpu, Decoder::new())
+    }
+
+    #[test]
+    fn of_several_broken_images_the_first_is_named_whatever_the_threads() {
+        const IMAGE: &[u8] = include_bytes!("../tests/golden/files/rgb.png");
+        let (clock, beacon) = (MonotonicClock::new(), AtomicU8::new(0));
+        for threads in 1..=7 {
+            let mut pipeline = pipeline(6, threads);
+            let mut marks = Marks::new(&clock, &beacon);
+            let mut encoded = [IMAGE; 6];
+            assert!(pipeline.iterate(&encoded, &mut marks).is_ok());
+            let sizes: Vec<Size> = pipeline.images.iter().map(Image::size).collect();
+            assert!(sizes.iter().all(|&size| size == sizes[0] && size.pixels() > 0));
+            (encoded[2], encoded[5]) = (&IMAGE[..30], b"no image");
+            let error = pipeline.iterate(&encoded, &mut marks).unwrap_err();
+            assert!(matches!(error, Error::Decode { index: 2, .. }), "{threads} threads: {error}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use trtbench::{
-    cpu::{Cpu, Instructions},
+    cpu::{Cpu, Instructions, Threads},
     family::{self, Adapter, Detection},
     image::{Image, Size},
     scenario::{FamilyOptions, Normalization, Postprocess, Thresholds},
@@ -461,7 +461,8 @@ fn tensor(dims: &[usize], data: Data) -> Tensor {
 fn detect(adapter: &mut dyn Adapter, outputs: &Vec<Tensor>, images: usize) -> Vec<Vec<Detection>> {
     let sizes: Vec<Size> = (0..images).map(size_of).collect();
     let mut detections = Vec::new();
-    adapter.postprocess(outputs, &sizes, &cpu(), &mut detections).unwrap();
+    let cpu = Cpu { threads: Threads::new(images).unwrap(), ..cpu() };
+    adapter.postprocess(outputs, &sizes, &cpu, &mut detections).unwrap();
     detections
 }
 

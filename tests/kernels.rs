@@ -73,6 +73,30 @@ fn bits(preprocessor: &mut Preprocessor, images: &[Image], cpu: &Cpu) -> Vec<u32
     input.into_iter().map(f32::to_bits).collect()
 }
 
+/// Every width up to where a block of columns no longer fits a window of the widest registers.
+#[test]
+fn every_instruction_set_makes_the_same_input_of_every_width() {
+    for interpolation in INTERPOLATIONS {
+        for (target, width) in
+            [8, 9, 16, 23, 40].into_iter().flat_map(|t| (1..=420).map(move |w| (t, w)))
+        {
+            for (height, rows) in [(1, 1), (2, 1), (3, 5)] {
+                let images = [image(width, height, 2, 7)];
+                let make = |instructions: Instructions| {
+                    let target = Size { width: target, height: rows };
+                    let levels = Normalise::levels(ChannelOrder::Rgb);
+                    let mut preprocessor =
+                        Preprocessor::new(target, Fit::Stretch, interpolation, levels);
+                    bits(&mut preprocessor, &images, &Cpu::single(instructions))
+                };
+                let all: Vec<_> = Instructions::available().map(make).collect();
+                let same = all.iter().all(|bits| bits == &all[0]);
+                assert!(same, "{interpolation:?}: {width} × {height} to {target} × {rows}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import time
@@ -23,7 +24,12 @@ class Ours:
     def __init__(self, program: Path, folder: Path):
         pipe = subprocess.PIPE
         self.folder = folder
-        self.process = subprocess.Popen([program, folder], stdin=pipe, stdout=pipe, text=True)
+        # What libjpeg-turbo heeds; a launch does not know them either.
+        heeded = ("JSIMD_", "JPEGMEM")
+        known = {key: value for key, value in os.environ.items() if not key.startswith(heeded)}
+        self.process = subprocess.Popen(
+            [program, folder], stdin=pipe, stdout=pipe, text=True, env=known
+        )
         self.tasks, self.sets = self.answer().split(), self.answer().split()
 
     def __enter__(self) -> Ours:
@@ -90,13 +96,16 @@ class Comparison:
 
 def verify(stage: Stage, peer: Peer, ours: Ours) -> Comparison:
     """Compares the results, for every instruction set; finds out which clock sees the peer."""
-    peer.call()  # the second result is compared: a call must not change its own input
-    thread, process = time.thread_time_ns(), time.process_time_ns()
-    returned = peer.call()
-    thread, process = time.thread_time_ns() - thread, time.process_time_ns() - process
+    peer.call()  # a later result is compared: a call must not change its own input
+    others = []  # time of other threads, beyond a tenth
+    for _ in range(3):
+        thread, process = time.thread_time_ns(), time.process_time_ns()
+        returned = peer.call()
+        thread, process = time.thread_time_ns() - thread, time.process_time_ns() - process
+        others.append(process - 1.1 * thread)
     expected = peer.result(returned)
     comparison = Comparison(stage, peer, ours.sets_of(stage.task))
-    comparison.whole_process = process > 1.1 * thread + 100_000
+    comparison.whole_process = float(np.median(others)) > 100_000
     for name in comparison.sets:
         same, text = compare(stage, ours.result(stage, name), expected)
         if not same or not comparison.deviation:

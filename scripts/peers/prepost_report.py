@@ -189,8 +189,8 @@ def packages(given: Given) -> list[tuple[str, str]]:
 INTRODUCTION = """\
 # Speed of pre- and post-processing
 
-How long the host's own stages take, beside the code of the projects whose models they serve: same
-input, same result, one thread. Written by
+How long the host's own stages take, beside the code of the projects whose models they serve and of
+the libraries that these use: same input, same result, one thread. Written by
 
 ```sh
 scripts/peers/prepost.py --with-ultralytics --write docs/SPEED.md
@@ -219,7 +219,12 @@ METHOD = """\
   is that of a bootstrap over rounds.
 - So both sides are timed with what they need in the caches, if it fits. The first call of a turn
   finds there what the others have left; it is shown apart, below.
+- RF-DETR's peer is the calls of torchvision that `RFDETR.predict` of release 1.4.1 makes, in its order.
 - Ultralytics' NMS is timed without `scale_boxes`; ours includes finding back to the image's pixels.
+  It uses torchvision's NMS, as after any prediction with it, when torchvision is loaded. It removes
+  all overlaps and then keeps 300 boxes; ours stops at 300, which is most of the difference where
+  candidates are many.
+- Antialiased resizing uses AVX2 at most, also where AVX-512 is asked for.
 - The decoders' libraries choose their instructions themselves.
 """
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Vector instructions that kernels exist for; each includes those before it.
+/// Vector instructions that kernels exist for, from the least to the most.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -79,9 +79,9 @@ impl Instructions {
         InstructionSet::ALL.into_iter().filter_map(|set| Self::named(set).ok())
     }
 
-    /// These, or `most` where that is less: each set includes those before it.
+    /// These, or `most` where that is less.
     pub fn at_most(self, most: InstructionSet) -> Self {
-        Self(self.0.min(most))
+        if most < self.0 && sys::has(most) { Self(most) } else { self }
     }
 
     /// Which set it is.

@@ -21,6 +21,9 @@ pub(super) fn has(set: InstructionSet) -> bool {
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vbmi")
+            // The compiler takes these to come with AVX-512.
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c")
     };
     match set {
         InstructionSet::Portable => true,

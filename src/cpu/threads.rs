@@ -40,14 +40,13 @@ impl Threads {
     }
 
     /// Calls `work` with each run of `size` items and its number, in the order of their numbers
-    /// where one thread works alone. Every thread has one of `states` to itself; there are at most
-    /// as many threads as states.
+    /// where one thread works alone. Every thread has one of `states` to itself.
     ///
     /// # Errors
     /// That of the run with the lowest number.
     ///
     /// # Panics
-    /// If there is no state, `size` is 0, or `work` panics.
+    /// If there are fewer states than threads, `size` is 0, or `work` panics.
     pub fn each<S: Send, T: Send, E: Send>(
         &self,
         states: &mut [S],
@@ -147,6 +146,21 @@ mod tests {
         threads.each(&mut [(), ()], &mut ids, 1, one).unwrap();
         let distinct: BTreeSet<String> = ids.iter().map(|id| format!("{id:?}")).collect();
         assert_eq!(distinct.len(), 2, "{ids:?}");
+    }
+
+    #[test]
+    fn nothing_is_handed_over_for_one_run_or_one_thread() {
+        let me = std::thread::current().id();
+        for (count, runs) in [(1, 5), (3, 1)] {
+            let threads = Threads::new(count).unwrap();
+            let mut ids = vec![None; runs];
+            let tell = |_: &mut (), _: usize, id: &mut [Option<std::thread::ThreadId>]| {
+                id[0] = Some(std::thread::current().id());
+                Ok::<(), ()>(())
+            };
+            threads.each(&mut vec![(); count], &mut ids, 1, tell).unwrap();
+            assert!(ids.iter().all(|&id| id == Some(me)), "{count} threads, {runs} runs");
+        }
     }
 
     #[test]

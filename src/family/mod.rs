@@ -71,8 +71,8 @@ pub trait Adapter {
     /// Tensors for one batch, in the order of the model's inputs; allocated once, then refilled.
     fn inputs(&self) -> TensorSet;
 
-    /// Fills `inputs` from as many images as the batch has. Allocates nothing once it has seen an
-    /// image of each size.
+    /// Fills `inputs` from as many images as the batch has. Allocates nothing on one
+    /// thread once it has seen an image of each size, if there are no more than 256 sizes.
     ///
     /// # Panics
     /// If an image has no pixels or not as many as its size says, or `inputs` are not such as

@@ -52,7 +52,8 @@ impl Preprocessor {
     }
 
     /// Fills `inputs` (one after the other, each three planes of rows, [`Preprocessor::floats`] in
-    /// all) from `images`. Allocates nothing for sizes that are among the last 256 it has seen.
+    /// all) from `images`. Allocates nothing for sizes that it has seen, of which it remembers 256, on
+    /// one thread; several are handed the images through a queue that grows by a block now and then.
     ///
     /// # Panics
     /// If an image has no pixels or not as many as its size says, or `inputs` another length.

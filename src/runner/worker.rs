@@ -80,7 +80,8 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let runtime = engine.runtime(&job.engine).map_err(refused)?;
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
-    let threads = Threads::new(job.cell.id.threads as usize).map_err(refused)?;
+    // More would never have an image to work on, but take address space and be metered.
+    let threads = Threads::new(batch.min(job.cell.id.threads as usize)).map_err(refused)?;
     let instructions = Instructions::named(job.host.instructions).map_err(refused)?;
     let cpu = Cpu { instructions, threads };
     let decoder = Decoder::with(job.host.decoder).map_err(refused)?;

@@ -29,6 +29,7 @@ pub struct Normalise {
 
 /// The values of one plane.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by vector code"))]
 pub(super) struct Plane {
     values: Box<[f32; 256]>,
     /// The first to the last byte of all values.
@@ -217,6 +218,26 @@ mod tests {
     #[test]
     fn the_unit_range_is_computed_and_not_looked_up() {
         assert!(Normalise::unit(ChannelOrder::Rgb).planes()[0].affine.is_some());
+    }
+
+    #[test]
+    fn means_and_deviations_have_a_formula_however_they_are_rounded() {
+        let (mean, deviation) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        let numpy = |plane: usize, level: u8| {
+            let unit = f32::from(level) * (1.0 / 255.0) as f32;
+            let centred = (f64::from(unit) - mean[plane]) as f32;
+            (f64::from(centred) / deviation[plane]) as f32
+        };
+        let torch = |plane: usize, level: u8| {
+            (f32::from(level) / 255.0 - mean[plane] as f32) / deviation[plane] as f32
+        };
+        let formulas: [&dyn Fn(usize, u8) -> f32; 2] = [&numpy, &torch];
+        for formula in formulas {
+            let normalise = Normalise::new(ChannelOrder::Rgb, formula);
+            assert!(normalise.planes().iter().all(|plane| plane.standard.is_some()));
+        }
+        let constant = Normalise::new(ChannelOrder::Rgb, |_, _| 1.0);
+        assert!(constant.planes()[0].standard.is_none());
     }
 
     #[test]

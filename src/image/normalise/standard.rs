@@ -12,6 +12,7 @@ const SHARE: usize = (u32::BITS / BITS) as usize;
 
 /// A formula for all 256 levels.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by vector code"))]
 pub(super) struct Standard {
     /// A level as 0 to 1.
     pub unit: Affine,
@@ -37,6 +38,9 @@ impl Standard {
 
     fn with(unit: Affine, values: &[f32; 256]) -> Option<Self> {
         let factor = f64::from(values[255]) - f64::from(values[0]);
+        if factor == 0.0 || !values.iter().all(|value| value.is_finite()) {
+            return None;
+        }
         // The value nearest to zero tells the mean best.
         let nearest = (0..=255).min_by(|&a: &u8, &b: &u8| {
             values[usize::from(a)].abs().total_cmp(&values[usize::from(b)].abs())

@@ -19,6 +19,7 @@ const BLOCK: usize = 8;
 
 /// A row to be resized.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by vector code"))]
 pub(super) struct Source<'a> {
     /// Its bytes.
     pub row: &'a [u8],

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes for SECONDS each (default 600) the named targets, or all: inputs that reach new code are kept
 # and changed further (libFuzzer). Works with the stable toolchain. Corpus, logs and findings are in
-# target/fuzz; exit code 1 says that there are findings.
+# target/fuzz. To repeat a finding: target/fuzz/build/HOST/release/TARGET FILE.
+# Exit code: 1 there are findings, 2 wrong usage or no C++ compiler (apt-get install g++).
 # usage: scripts/fuzz.sh [SECONDS] [TARGET…]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,10 +24,10 @@ command -v "${CXX:-c++}" >/dev/null ||
   fail "libFuzzer is built from C++, and there is no ${CXX:-c++}: install g++ or clang"
 
 features=()
-if command -v cmake >/dev/null && command -v nasm >/dev/null; then
+if command -v cmake >/dev/null && command -v make >/dev/null && command -v nasm >/dev/null; then
   features=(--features turbojpeg)
 else
-  echo "SKIPPED: decoder turbojpeg: cmake or nasm is missing (apt-get install cmake nasm)"
+  echo "SKIPPED: decoder turbojpeg: cmake, make or nasm is missing (apt-get install cmake make nasm)"
 fi
 
 # Passes that cargo-fuzz asks a nightly compiler for; the stable one has them, only no sanitizers.

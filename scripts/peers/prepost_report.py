@@ -108,6 +108,8 @@ def first_calls(report: Report) -> str:
     header = ["Stage", "its first call", *(f"ours, {name}" for name in SETS)]
     rows = []
     for c in timed(report, decoders=False):
+        if c.stage.repeat == 1:
+            continue  # the same as above
         cells = [cell(c.theirs_first, c.ours_first, name) for name in SETS]
         rows.append([c.stage.title, duration(np.median(c.theirs_first)), *cells])
     return table(header, rows)
@@ -196,9 +198,14 @@ the libraries that these use: same input, same result, one thread. Written by
 scripts/peers/prepost.py --with-ultralytics --write docs/SPEED.md
 ```
 
-A ratio is the peer's median divided by ours, in brackets its 95 % interval; more than 1 means that
-ours is faster. A goal is the least ratio wanted, first with AVX-512, then with AVX2, of which two
-thirds are wanted. `portable` is what any processor of the architecture runs; it has no goal.
+It needs Python 3.11 with venv, git, Rust, a network and a quiet machine, for libjpeg-turbo also cmake,
+make and nasm, and takes about ten minutes beside installing and building. Ultralytics is AGPL-3.0 and
+opt-in: without `--with-ultralytics` it is neither installed nor run, and its rows are missing.
+
+A cell of ours holds our median, how many times faster than the peer that is, and its 95 % interval;
+below 1× ours is slower. A goal is the least ratio wanted: first with AVX-512, then with AVX2, where two
+thirds of it do. It is missed if the ratio itself, not its interval, is below it. `portable` is what any
+processor of the architecture runs.
 """
 
 METHOD = """\
@@ -210,17 +217,19 @@ METHOD = """\
 - The image has 1920 × 1080 pixels; as a JPEG of quality 90 it has {kilobytes} kB. It is drawn, with
   the gradients, edges, textures and noise of a photograph. The models' outputs are drawn too: of
   each object several overlapping boxes, as trained models find them. All are the same on every run.
-- What counts is the CPU time of the thread that calls. All libraries compute on it: PyTorch and
+- What counts is the CPU time of the thread that calls, not wall time as in `trtbench run`. All libraries compute on it: PyTorch and
   OpenCV are told to use one thread. Where a peer's process used more CPU time than its thread, the
   process's is taken and "all threads" stands beside it.
 - {rounds} rounds after one that warms up. In a round all stages follow each other; in a stage the
   peer and ours with each instruction set take their turns in random order, nine calls a turn (one
   where a call takes a second). Of a turn the median counts, of all turns their median. The interval
   is that of a bootstrap over rounds.
-- So both sides are timed with what they need in the caches, if it fits. The first call of a turn
-  finds there what the others have left; it is shown apart, below.
+- So most calls find what they need in the caches, if it fits. The first call of a turn finds there what
+  the others have left; it is shown apart, below.
+- `linear` is what Ultralytics' RT-DETR gets; its peer is OpenCV's own function for it.
+- Not compared: PP-YOLOE's post-processing, NanoDet, Pillow's resizing; and more than one thread.
 - RF-DETR's peer is the calls of torchvision that `RFDETR.predict` of release 1.4.1 makes, in its order.
-- Ultralytics' NMS is timed without `scale_boxes`; ours includes finding back to the image's pixels.
+- Ultralytics' NMS is timed without `scale_boxes`; ours includes scaling the boxes to the image.
   It uses torchvision's NMS, as after any prediction with it, when torchvision is loaded. It removes
   all overlaps and then keeps 300 boxes; ours stops at 300, which is most of the difference where
   candidates are many.
@@ -231,17 +240,19 @@ METHOD = """\
 FIRST = """\
 ## The first call of a turn
 
-With caches full of what the others have worked on, and in the middle of everything else that the
-machine does, memory counts for more on both sides. In a launch it lies between this and the above:
-images and tensors are the same ones in every iteration, but the network runs in between.
+The median of the first calls of all turns. With caches full of what the others have worked on, and in
+the middle of everything else that the machine does, memory counts for more on both sides. A launch lies
+between this and the above: its memory is the same in every iteration, but the images take turns and the
+network runs in between.
 """
 
 SAME = """\
-## That both compute the same
+## Both compute the same
 
-Looked at before anything is timed, for every instruction set. Inputs of models may differ by the
+Checked before anything is timed, for every instruction set. Inputs of models may differ by the
 rounding of single precision (1e-6; antialiased 5e-6, since torchvision sums in another order);
-cubic by one level, since OpenCV with Intel's library rounds some pixels otherwise; zune-jpeg by 8
+cubic by one level (0.018 after normalising), since OpenCV's wheels round some pixels otherwise in
+Intel's closed code, while OpenCV without it gives the same bits; zune-jpeg by 8
 levels, since it interpolates colours otherwise. Detections have to be as many, of the same classes,
 with edges within 0.01 px and scores within 1e-5.
 """

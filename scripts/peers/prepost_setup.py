@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,14 +122,13 @@ def commit_of(folder: Path) -> str | None:
         return None
     # What a sparse checkout leaves out changes nothing that is there.
     changed = git("diff", "HEAD", "--name-only", "--diff-filter=d")
-    return f"{commit}, changed" if changed else commit
+    return f"{commit}, with uncommitted changes" if changed else commit
 
 
 def build() -> Path:
     """Builds the example; with the decoder libjpeg-turbo where it can be built."""
-    manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
     command = ["cargo", "build", "--quiet", "--release", "--example", "prepost"]
-    if "turbojpeg" in manifest["features"] and shutil.which("cmake") and shutil.which("nasm"):
+    if all(shutil.which(tool) for tool in ("cmake", "make", "nasm")):
         command += ["--features", "turbojpeg"]
     if subprocess.run(command, cwd=ROOT).returncode != 0:
         raise SystemExit("prepost.py: the example could not be built")

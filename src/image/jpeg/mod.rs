@@ -36,7 +36,7 @@ pub const ENVIRONMENT: [&str; 7] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JpegLibrary {
-    /// `zune-jpeg`, in Rust; in every build. Levels differ from OpenCV's by up to four.
+    /// `zune-jpeg`, in Rust; in every build. Levels mostly differ from OpenCV's by a few.
     #[default]
     Zune,
     /// libjpeg-turbo, which OpenCV has too: equal levels. Only in builds with the feature
@@ -48,7 +48,7 @@ pub enum JpegLibrary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this trtbench was built without {0}; build it with `cargo build --release --features {0}` \
-     (needs cmake and nasm), or use decoder = \"{default}\"",
+     (needs cmake, make and nasm), or use decoder = \"{default}\"",
     default = JpegLibrary::default()
 )]
 pub struct NotBuilt(pub JpegLibrary);

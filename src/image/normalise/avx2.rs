@@ -16,7 +16,12 @@ const BLOCK: usize = 8;
 #[target_feature(enable = "avx2")]
 pub(super) fn look_up(plane: &Plane, levels: &[u8], values: &mut [f32]) -> usize {
     if let Some(standard) = &plane.standard {
-        return compute(standard, levels, values);
+        let unit = &standard.unit;
+        return if unit.fine == 0.0 && unit.bias == 0.0 {
+            compute::<true>(standard, levels, values)
+        } else {
+            compute::<false>(standard, levels, values)
+        };
     }
     let levels = levels.as_chunks::<BLOCK>().0;
     for (&levels, values) in levels.iter().zip(values.as_chunks_mut::<BLOCK>().0) {
@@ -25,9 +30,13 @@ pub(super) fn look_up(plane: &Plane, levels: &[u8], values: &mut [f32]) -> usize
     BLOCK * levels.len()
 }
 
-/// The same by a formula, which takes half the time.
+/// The same by a formula, which takes half the time; even less where one factor makes the unit.
 #[target_feature(enable = "avx2")]
-fn compute(standard: &Standard, levels: &[u8], values: &mut [f32]) -> usize {
+fn compute<const ONE_FACTOR: bool>(
+    standard: &Standard,
+    levels: &[u8],
+    values: &mut [f32],
+) -> usize {
     let Standard { unit, mean, factor, corrections, least } = standard;
     let [coarse, fine, bias] = [unit.coarse, unit.fine, unit.bias].map(|v| _mm256_set1_ps(v));
     let [mean, rest] = mean.map(|v| _mm256_set1_ps(v));
@@ -40,8 +49,12 @@ fn compute(standard: &Standard, levels: &[u8], values: &mut [f32]) -> usize {
     for (&levels, values) in levels.iter().zip(values.as_chunks_mut::<BLOCK>().0) {
         let levels = levels_256(levels);
         let floats = _mm256_cvtepi32_ps(levels);
-        let rounded = _mm256_add_ps(_mm256_mul_ps(floats, fine), bias);
-        let unit = _mm256_add_ps(_mm256_mul_ps(floats, coarse), rounded);
+        let unit = _mm256_mul_ps(floats, coarse);
+        let unit = if ONE_FACTOR {
+            unit
+        } else {
+            _mm256_add_ps(unit, _mm256_add_ps(_mm256_mul_ps(floats, fine), bias))
+        };
         let centred = _mm256_sub_ps(_mm256_sub_ps(unit, mean), rest);
         let value = _mm256_castps_si256(_mm256_mul_ps(centred, factor));
         // Sixteen levels' corrections share a word, eight words a register.

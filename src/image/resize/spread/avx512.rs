@@ -6,16 +6,19 @@ use crate::cpu::sys::x86_64::{
     load_256, load_512, load_up_to_512, prefetch, store_128, store_floats_256,
 };
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi32_epi16,
-    _mm256_cvtepi32_ps, _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_set1_epi32,
-    _mm256_slli_epi32, _mm256_srai_epi32, _mm256_sub_epi32, _mm512_add_epi32,
-    _mm512_broadcast_i64x4, _mm512_castsi256_si512, _mm512_castsi512_si256, _mm512_cvtepi32_epi16,
-    _mm512_cvtepi64_epi32, _mm512_extracti64x4_epi64, _mm512_inserti64x4, _mm512_madd_epi16,
-    _mm512_maskz_permutex2var_epi8, _mm512_srai_epi32, _mm512_srli_epi64,
+    __m512i, _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi32_epi16, _mm256_cvtepi32_ps,
+    _mm256_extracti128_si256, _mm256_madd_epi16, _mm256_set1_epi32, _mm256_slli_epi32,
+    _mm256_srai_epi32, _mm256_sub_epi32, _mm512_add_epi32, _mm512_broadcast_i64x4,
+    _mm512_castsi512_si256, _mm512_cvtepi32_epi16, _mm512_extracti64x4_epi64, _mm512_madd_epi16,
+    _mm512_maskz_permutex2var_epi8, _mm512_permutexvar_epi32, _mm512_setr_epi32,
+    _mm512_shuffle_i64x2, _mm512_srai_epi32,
 };
 
 /// Bytes that a permutation reaches.
 pub(super) const WINDOW: usize = 128;
+
+/// Every second of sixteen, then the others.
+const EVENS_FIRST: [u32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15];
 
 /// The low byte of every 16 bit lane.
 const LOW_BYTES: u64 = 0x5555_5555_5555_5555;
@@ -43,26 +46,33 @@ impl Window {
     }
 }
 
-/// Places, from the block's first, of the red levels of each column's first two pixels.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn first_two(starts: &[u32; BLOCK]) -> __m256i {
-    let first = _mm256_sub_epi32(load_256(starts), _mm256_set1_epi32(starts[0] as i32));
-    let second = _mm256_add_epi32(first, _mm256_set1_epi32(3));
-    _mm256_add_epi32(first, _mm256_slli_epi32::<16>(second))
+/// Places, from the block's first, of the red level of each column's first pixel, in both halves of
+/// every 32 bit lane and in both halves of the register.
+struct Places {
+    red: __m512i,
 }
 
-/// Places `bytes` further on.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn moved(at: __m256i, bytes: i32) -> __m256i {
-    _mm256_add_epi32(at, _mm256_set1_epi32(bytes << 16 | bytes))
-}
+impl Places {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx2")]
+    fn new(starts: &[u32; BLOCK]) -> Self {
+        let first = _mm256_sub_epi32(load_256(starts), _mm256_set1_epi32(starts[0] as i32));
+        let both = _mm256_add_epi32(first, _mm256_slli_epi32::<16>(first));
+        Self { red: _mm512_broadcast_i64x4(both) }
+    }
 
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn both(low: __m256i, high: __m256i) -> __m512i {
-    _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+    /// Places of a pair of levels, of the pixel and of the next: `LOW` bytes on in the low half of
+    /// the register, `HIGH` bytes on in the high half.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn moved<const LOW: i32, const HIGH: i32>(&self) -> __m512i {
+        let by = |bytes: i32| (bytes + 3) << 16 | bytes;
+        let (low, high) = (by(LOW), by(HIGH));
+        let moves = _mm512_setr_epi32(
+            low, low, low, low, low, low, low, low, high, high, high, high, high, high, high, high,
+        );
+        _mm512_add_epi32(self.red, moves)
+    }
 }
 
 /// See [`super::pairs`]; makes whole blocks and returns the number of columns made.
@@ -82,14 +92,14 @@ pub(super) fn pairs<const SHIFT: u32>(
     for ((((starts, weights), red), green), blue) in blocks {
         prefetch(source.next, starts[0] as usize);
         let window = Window::new(source.row, starts[0]);
-        let at = first_two(starts);
+        let places = Places::new(starts);
         let weights = load_256(weights);
-        let levels = window.at(both(at, moved(at, 1)));
+        let levels = window.at(places.moved::<0, 1>());
         let sums = _mm512_madd_epi16(levels, _mm512_broadcast_i64x4(weights));
         let kept = _mm512_cvtepi32_epi16(_mm512_srai_epi32::<SHIFT>(sums));
         store_128(red, _mm256_castsi256_si128(kept));
         store_128(green, _mm256_extracti128_si256::<1>(kept));
-        let levels = _mm512_castsi512_si256(window.at(_mm512_castsi256_si512(moved(at, 2))));
+        let levels = _mm512_castsi512_si256(window.at(places.moved::<2, 2>()));
         let sums = _mm256_madd_epi16(levels, weights);
         // The intrinsic counts in another type than its 512 bit sibling.
         let kept = match SHIFT {
@@ -109,6 +119,7 @@ pub(super) fn quads(
     source: Source<'_>,
     planes: &mut [&mut [f32]; 3],
 ) -> usize {
+    let evens_first = load_512(&EVENS_FIRST);
     let [red, green, blue] = planes;
     let starts = columns.starts.as_chunks::<BLOCK>().0;
     let weights = columns.weights.as_chunks::<BLOCK>().0;
@@ -119,16 +130,16 @@ pub(super) fn quads(
     for ((((starts, weights), red), green), blue) in blocks {
         prefetch(source.next, starts[0] as usize);
         let window = Window::new(source.row, starts[0]);
-        let (near, far) = (first_two(starts), moved(first_two(starts), 6));
-        let weights = load_512(weights);
-        let near_weights = _mm512_cvtepi64_epi32(weights);
-        let far_weights = _mm512_cvtepi64_epi32(_mm512_srli_epi64::<32>(weights));
-        let weigh = |at: __m512i, weights: __m512i| _mm512_madd_epi16(window.at(at), weights);
+        let places = Places::new(starts);
+        // Weights of the first two pixels of all columns, then of the other two.
+        let weights = _mm512_permutexvar_epi32(evens_first, load_512(weights));
+        let near = _mm512_shuffle_i64x2::<0b01_00_01_00>(weights, weights);
+        let far = _mm512_shuffle_i64x2::<0b11_10_11_10>(weights, weights);
         let red_green = _mm512_add_epi32(
-            weigh(both(near, moved(near, 1)), _mm512_broadcast_i64x4(near_weights)),
-            weigh(both(far, moved(far, 1)), _mm512_broadcast_i64x4(far_weights)),
+            _mm512_madd_epi16(window.at(places.moved::<0, 1>()), near),
+            _mm512_madd_epi16(window.at(places.moved::<6, 7>()), far),
         );
-        let blues = weigh(both(moved(near, 2), moved(far, 2)), both(near_weights, far_weights));
+        let blues = _mm512_madd_epi16(window.at(places.moved::<2, 8>()), weights);
         let sum =
             _mm256_add_epi32(_mm512_castsi512_si256(blues), _mm512_extracti64x4_epi64::<1>(blues));
         store_floats_256(red, _mm256_cvtepi32_ps(_mm512_castsi512_si256(red_green)));

@@ -33,9 +33,9 @@ else
 fi
 
 # Not a skip: no package brings instructions that the processor lacks.
-for flag in avx2 avx512_vbmi; do
+for flag in avx2 avx512vbmi; do
   grep -qsw "$flag" /proc/cpuinfo ||
-    echo "NOT COVERED: kernels in ${flag%_vbmi}, which this processor lacks"
+    echo "NOT COVERED: kernels in ${flag%vbmi}, which this processor lacks"
 done
 
 # Engine `ort` is tested with a real ONNX Runtime, which `trtbench fetch runtime` brings through

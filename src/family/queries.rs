@@ -266,12 +266,17 @@ mod tests {
         order
     }
 
+    /// Not a range of floats: proptest's sampler of those (1.12) fails by itself, once in millions.
+    fn within(low: f32, high: f32) -> impl Strategy<Value = f32> {
+        (0..1_u32 << 24).prop_map(move |n| low + (high - low) * (n as f32 / (1 << 24) as f32))
+    }
+
     fn logit() -> impl Strategy<Value = f32> {
         prop_oneof![
             (-40..40_i8).prop_map(|n| f32::from(n) / 4.0),
-            7.9..8.1_f32,
-            15.0..30.0_f32,
-            -100.0..-80.0_f32,
+            within(7.9, 8.1),
+            within(15.0, 30.0),
+            within(-100.0, -80.0),
             Just(f32::NAN),
             Just(f32::INFINITY),
             Just(f32::NEG_INFINITY),

@@ -2,7 +2,7 @@
 //! of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`. Any
 //! distance between columns will do.
 
-use super::{BLOCK, Columns, Source};
+use super::{Block, Columns, Source};
 use crate::cpu::sys::x86_64::{
     load_128, load_128_each, load_256, prefetch, store_128, store_floats_256,
 };
@@ -48,14 +48,7 @@ pub(super) fn pairs<const SHIFT: u32>(
 ) -> usize {
     let count = columns.followed_by(8, source.row.len());
     let (red_green, blue_only) = (twice(&PAIRS_RED_GREEN), twice(&PAIRS_BLUE));
-    let [red, green, blue] = planes;
-    let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
-    let weights = columns.weights.as_chunks::<BLOCK>().0;
-    let red = red.as_chunks_mut::<BLOCK>().0;
-    let green = green.as_chunks_mut::<BLOCK>().0;
-    let blue = blue.as_chunks_mut::<BLOCK>().0;
-    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
-    for ((((starts, weights), red), green), blue) in blocks {
+    for Block { starts, weights, red, green, blue } in columns.blocks(count, planes) {
         prefetch(source.next, starts[0] as usize);
         let column = |number: usize| -> i64 {
             let start = starts[number] as usize;
@@ -102,14 +95,7 @@ pub(super) fn quads(
     let count = columns.followed_by(16, source.row.len());
     let order = |colour: u8| (twice(&quad(colour, false)), twice(&quad(colour, true)));
     let orders = [order(0), order(1), order(2)];
-    let [red, green, blue] = planes;
-    let starts = columns.starts[..count].as_chunks::<BLOCK>().0;
-    let weights = columns.weights.as_chunks::<BLOCK>().0;
-    let red = red.as_chunks_mut::<BLOCK>().0;
-    let green = green.as_chunks_mut::<BLOCK>().0;
-    let blue = blue.as_chunks_mut::<BLOCK>().0;
-    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
-    for ((((starts, weights), red), green), blue) in blocks {
+    for Block { starts, weights, red, green, blue } in columns.blocks(count, planes) {
         prefetch(source.next, starts[0] as usize);
         // Lane by lane columns 0 to 3 and 4 to 7, in the order in which `vphaddd` wants them.
         let [a, b, c, d, e, f, g, h] = load_128_each(source.row, starts);

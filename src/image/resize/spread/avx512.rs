@@ -1,7 +1,7 @@
 //! Eight columns at a time out of a window of 128 bytes of the row: a byte permutation brings the
 //! levels of one colour that are weighed together side by side, as 16 bit lanes, for `vpmaddwd`.
 
-use super::{BLOCK, Columns, Source};
+use super::{BLOCK, Block, Columns, Source};
 use crate::cpu::sys::x86_64::{
     load_256, load_512, load_up_to_512, prefetch, store_128, store_floats_256,
 };
@@ -82,14 +82,8 @@ pub(super) fn pairs<const SHIFT: u32>(
     source: Source<'_>,
     planes: &mut [&mut [i16]; 3],
 ) -> usize {
-    let [red, green, blue] = planes;
-    let starts = columns.starts.as_chunks::<BLOCK>().0;
-    let weights = columns.weights.as_chunks::<BLOCK>().0;
-    let red = red.as_chunks_mut::<BLOCK>().0;
-    let green = green.as_chunks_mut::<BLOCK>().0;
-    let blue = blue.as_chunks_mut::<BLOCK>().0;
-    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
-    for ((((starts, weights), red), green), blue) in blocks {
+    let count = columns.whole();
+    for Block { starts, weights, red, green, blue } in columns.blocks(count, planes) {
         prefetch(source.next, starts[0] as usize);
         let window = Window::new(source.row, starts[0]);
         let places = Places::new(starts);
@@ -109,7 +103,7 @@ pub(super) fn pairs<const SHIFT: u32>(
         };
         store_128(blue, _mm256_cvtepi32_epi16(kept));
     }
-    starts.len() * BLOCK
+    count
 }
 
 /// See [`super::quads`]; makes whole blocks and returns the number of columns made.
@@ -120,14 +114,8 @@ pub(super) fn quads(
     planes: &mut [&mut [f32]; 3],
 ) -> usize {
     let evens_first = load_512(&EVENS_FIRST);
-    let [red, green, blue] = planes;
-    let starts = columns.starts.as_chunks::<BLOCK>().0;
-    let weights = columns.weights.as_chunks::<BLOCK>().0;
-    let red = red.as_chunks_mut::<BLOCK>().0;
-    let green = green.as_chunks_mut::<BLOCK>().0;
-    let blue = blue.as_chunks_mut::<BLOCK>().0;
-    let blocks = starts.iter().zip(weights).zip(red).zip(green).zip(blue);
-    for ((((starts, weights), red), green), blue) in blocks {
+    let count = columns.whole();
+    for Block { starts, weights, red, green, blue } in columns.blocks(count, planes) {
         prefetch(source.next, starts[0] as usize);
         let window = Window::new(source.row, starts[0]);
         let places = Places::new(starts);
@@ -146,5 +134,5 @@ pub(super) fn quads(
         store_floats_256(green, _mm256_cvtepi32_ps(_mm512_extracti64x4_epi64::<1>(red_green)));
         store_floats_256(blue, _mm256_cvtepi32_ps(sum));
     }
-    starts.len() * BLOCK
+    count
 }

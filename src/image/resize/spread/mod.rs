@@ -64,6 +64,46 @@ impl<const K: usize> Columns<K> {
     }
 }
 
+/// Columns that vector code makes together: where they begin, their weights, and their places in the
+/// three planes.
+#[cfg(target_arch = "x86_64")]
+struct Block<'a, T, const K: usize> {
+    starts: &'a [u32; BLOCK],
+    weights: &'a [[i16; K]; BLOCK],
+    red: &'a mut [T; BLOCK],
+    green: &'a mut [T; BLOCK],
+    blue: &'a mut [T; BLOCK],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl<const K: usize> Columns<K> {
+    /// How many columns there are in whole blocks.
+    fn whole(&self) -> usize {
+        self.starts.len() / BLOCK * BLOCK
+    }
+
+    /// The whole blocks of the first `count` columns.
+    #[inline]
+    fn blocks<'a, T>(
+        &'a self,
+        count: usize,
+        planes: &'a mut [&mut [T]; 3],
+    ) -> impl Iterator<Item = Block<'a, T, K>> {
+        let [red, green, blue] = planes;
+        let starts = self.starts[..count].as_chunks().0.iter();
+        let weights = self.weights.as_chunks().0;
+        let planes = red.as_chunks_mut().0.iter_mut().zip(green.as_chunks_mut().0);
+        let planes = planes.zip(blue.as_chunks_mut().0);
+        starts.zip(weights).zip(planes).map(|((starts, weights), ((red, green), blue))| Block {
+            starts,
+            weights,
+            red,
+            green,
+            blue,
+        })
+    }
+}
+
 /// Sums of two pixels each, without their last `SHIFT` bits: a third of `partials` per colour.
 pub(super) fn pairs<const SHIFT: u32>(
     columns: &Columns<2>,

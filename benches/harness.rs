@@ -5,7 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::{hint::black_box, path::Path, sync::atomic::AtomicU8};
 use trtbench::{
     cpu::{Cpu, Instructions},
-    engine::{self, LoadSpec},
+    engine::{self, LoadSpec, Place},
     family::{Adapter, Detection, Fitting, Mismatch},
     image::{Decoder, Image, Size},
     os::{Clock, Meter, MonotonicClock},
@@ -49,14 +49,14 @@ impl Adapter for Empty {
 }
 
 fn empty_pipeline() -> Pipeline {
-    let options = EngineOptions::default();
+    let place = Place::cpu(EngineOptions::default());
     let spec = LoadSpec {
         model: Path::new("none"),
         threads: 1,
         batch: 1,
         precision: Precision::Fp32,
         launch: 0,
-        options: &options,
+        place: &place,
     };
     let session =
         engine::named("null").and_then(|engine| engine.load(&spec)).expect("empty engine");

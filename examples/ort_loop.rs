@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 use trtbench::{
-    engine::{Engine, LoadSpec, Session, ort::Ort},
+    engine::{Engine, LoadSpec, Place, Session, ort::Ort},
     os::MonotonicClock,
     scenario::{EngineOptions, OrtOptions, Precision},
     tensor::{Data, ModelIo, Shape, Tensor, TensorInfo, TensorSet},
@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
         batch: 1,
         precision: Precision::Fp32,
         launch: 0,
-        options: &EngineOptions { ort, ..EngineOptions::default() },
+        place: &Place::cpu(EngineOptions { ort, ..EngineOptions::default() }),
     })?;
     let inputs = inputs(session.io())?;
     println!("{}", median(&mut *session, &inputs, Duration::from_secs_f64(seconds.parse()?))?.0);

@@ -5,6 +5,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod cpu;
+pub mod cuda;
 pub mod device;
 pub mod engine;
 pub mod family;

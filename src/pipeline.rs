@@ -18,8 +18,9 @@ pub struct Pipeline {
     images: Vec<Image>,
     sizes: Vec<Size>,
     adapter: Box<dyn Adapter>,
-    inputs: TensorSet,
+    /// Dropped before the inputs, whose memory it may have locked for a card.
     session: Box<dyn Session>,
+    inputs: TensorSet,
     detections: Vec<Vec<Detection>>,
 }
 
@@ -92,6 +93,11 @@ impl Pipeline {
         Ok(marks.finish())
     }
 
+    /// The inputs of the last iteration; the model is unloaded.
+    pub fn into_inputs(self) -> TensorSet {
+        self.inputs
+    }
+
     /// How many classes there are, where that is known.
     pub fn classes(&self) -> Option<usize> {
         self.adapter.classes()
@@ -108,7 +114,7 @@ mod tests {
     use super::*;
     use crate::{
         cpu::{Instructions, Threads},
-        engine::LoadSpec,
+        engine::{LoadSpec, Place},
         family::Fitting,
         os::MonotonicClock,
         scenario::{EngineOptions, Precision},
@@ -150,14 +156,14 @@ mod tests {
     }
 
     fn pipeline(batch: usize, threads: usize) -> Pipeline {
-        let options = EngineOptions::default();
+        let place = Place::cpu(EngineOptions::default());
         let spec = LoadSpec {
             model: Path::new("none"),
             threads: 1,
             batch,
             precision: Precision::Fp32,
             launch: 0,
-            options: &options,
+            place: &place,
         };
         let session = engine::named("null").unwrap().load(&spec).unwrap();
         let threads = Threads::new(threads).unwrap();

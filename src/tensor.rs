@@ -176,6 +176,15 @@ impl Tensor {
         TensorView { shape: self.shape, elements }
     }
 
+    /// Its elements as they lie in memory.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::F32(data) => bytemuck::cast_slice(data),
+            Data::I32(data) => bytemuck::cast_slice(data),
+            Data::I64(data) => bytemuck::cast_slice(data),
+        }
+    }
+
     /// The elements as floats to be written, or `None` if they are of another type.
     pub fn floats_mut(&mut self) -> Option<&mut [f32]> {
         match &mut self.data {

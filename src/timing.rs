@@ -16,11 +16,12 @@ pub enum Stage {
     Decode,
     /// Pixels → input tensors: resize, normalise, layout.
     Preprocess,
-    /// Input tensors → device memory; absent where the engine computes in host memory.
+    /// Input tensors → device memory, by the device's clock; absent where the engine computes in
+    /// host memory, or where the transfers were left out.
     HostToDevice,
-    /// The network itself.
+    /// The network itself; on a device by its clock.
     Inference,
-    /// Output tensors → host memory; absent likewise.
+    /// Output tensors → host memory, by the device's clock; absent likewise.
     DeviceToHost,
     /// Output tensors → detections in the image's pixels.
     Postprocess,
@@ -42,6 +43,8 @@ pub enum Span {
     DeviceToHost,
     /// See [`Stage::Postprocess`].
     Postprocess,
+    /// See [`Sample::enqueue`]; it overlaps with the stages of a device.
+    Enqueue,
     /// From before the first stage to after the last, measured, not summed.
     EndToEnd,
     /// End to end less the stages.
@@ -51,8 +54,12 @@ pub enum Span {
 /// Times of one iteration, in nanoseconds. A stage that does not exist has no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Wall time per stage, indexed in [`Stage::ALL`]'s order.
+    /// Time per stage, indexed in [`Stage::ALL`]'s order: by the clock of the device for what runs
+    /// there, else by that of the host.
     pub stages: [Option<Nanos>; Stage::COUNT],
+    /// Wall time that the host took to hand transfers and inference to a device, while the device
+    /// may have been at work already; none where the host computes itself.
+    pub enqueue: Option<Nanos>,
     /// Wall time from before the first stage to after the last.
     pub end_to_end: Nanos,
     /// CPU time spent; of the thread if it does all the work, else of the whole process.
@@ -82,6 +89,7 @@ pub struct Marks<'c> {
     start: Nanos,
     last: Nanos,
     stages: [Option<Nanos>; Stage::COUNT],
+    enqueue: Option<Nanos>,
 }
 
 impl Stage {
@@ -106,13 +114,14 @@ impl Stage {
 
 impl Span {
     /// All spans, stages first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Decode,
         Self::Preprocess,
         Self::HostToDevice,
         Self::Inference,
         Self::DeviceToHost,
         Self::Postprocess,
+        Self::Enqueue,
         Self::EndToEnd,
         Self::Remainder,
     ];
@@ -126,6 +135,7 @@ impl Span {
             Self::Inference => "inference",
             Self::DeviceToHost => "device_to_host",
             Self::Postprocess => "postprocess",
+            Self::Enqueue => "enqueue",
             Self::EndToEnd => "end_to_end",
             Self::Remainder => "remainder",
         }
@@ -134,6 +144,11 @@ impl Span {
     /// The stage it is, if it is one.
     pub fn stage(self) -> Option<Stage> {
         Stage::ALL.into_iter().find(|&stage| Self::from(stage) == self)
+    }
+
+    /// Whether the end to end is made of it: a stage or the remainder.
+    pub fn is_part(self) -> bool {
+        self.stage().is_some() || self == Self::Remainder
     }
 }
 
@@ -168,6 +183,7 @@ impl Sample {
         match span.stage() {
             Some(stage) => self.stages[stage as usize],
             None if span == Span::EndToEnd => Some(self.end_to_end),
+            None if span == Span::Enqueue => self.enqueue,
             None => Some(self.end_to_end.since(self.stages.iter().flatten().copied().sum())),
         }
     }
@@ -177,12 +193,20 @@ impl<'c> Marks<'c> {
     /// Marks that read `clock` and leave the stage they are in at `beacon`, where another process
     /// may look after this one has died (0: none, else the stage's number plus one).
     pub fn new(clock: &'c dyn Clock, beacon: &'c AtomicU8) -> Self {
-        Self { clock, beacon, start: Nanos::ZERO, last: Nanos::ZERO, stages: Default::default() }
+        Self {
+            clock,
+            beacon,
+            start: Nanos::ZERO,
+            last: Nanos::ZERO,
+            stages: Default::default(),
+            enqueue: None,
+        }
     }
 
     /// Begins an iteration.
     pub fn begin(&mut self) {
         self.stages = Default::default();
+        self.enqueue = None;
         self.start = self.clock.now();
         self.last = self.start;
     }
@@ -199,10 +223,29 @@ impl<'c> Marks<'c> {
         self.last = now;
     }
 
+    /// Says that a device has been handed all its work, since the boundary before.
+    pub fn enqueued(&mut self) {
+        self.enqueue = Some(self.clock.now().since(self.last));
+    }
+
+    /// Says that a device has done its work, and how long the stages took by its own clock. The
+    /// next stage begins now; what the host waited beyond these times is in no stage.
+    pub fn device(&mut self, times: impl IntoIterator<Item = (Stage, Nanos)>) {
+        for (stage, time) in times {
+            self.stages[stage as usize] = Some(time);
+        }
+        self.last = self.clock.now();
+    }
+
     /// Ends the iteration with a reading of its own, so that the whole is measured, not summed.
     pub fn finish(&self) -> Sample {
         let end = self.clock.now();
         self.beacon.store(0, Ordering::Relaxed);
-        Sample { stages: self.stages, end_to_end: end.since(self.start), ..Sample::default() }
+        Sample {
+            stages: self.stages,
+            enqueue: self.enqueue,
+            end_to_end: end.since(self.start),
+            ..Sample::default()
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::{fs, sync::atomic::AtomicU8};
 use trtbench::{
     cpu::{Cpu, Instructions},
-    engine::{self, LoadSpec},
+    engine::{self, LoadSpec, Place},
     family::{self, Detection},
     image::{Decoder, Image},
     os::MonotonicClock,
@@ -65,14 +65,14 @@ fn model() -> std::path::PathBuf {
 
 /// Detections per image, through decoder, family and engine.
 fn detect(files: &[Vec<u8>]) -> Vec<Vec<Detection>> {
-    let options = EngineOptions::default();
+    let place = Place::cpu(EngineOptions::default());
     let spec = LoadSpec {
         model: &model(),
         threads: 1,
         batch: BATCH,
         precision: Precision::Fp32,
         launch: 0,
-        options: &options,
+        place: &place,
     };
     let session = engine::named("rten").unwrap().load(&spec).unwrap();
     let family = family::named("yolov8").unwrap();

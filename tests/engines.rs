@@ -12,7 +12,7 @@ use std::{
     sync::atomic::AtomicU8,
 };
 use trtbench::{
-    engine::{self, Engine, Error, LoadSpec, Session, named},
+    engine::{self, Engine, Error, LoadSpec, Place, Session, named},
     os::MonotonicClock,
     scenario::{EngineOptions, OrtOptions, Precision},
     tensor::{DType, Data, Dim, ModelIo, Shape, Tensor, TensorSet},
@@ -26,7 +26,7 @@ fn load(engine: &str, model: &Path, options: &EngineOptions) -> Result<Box<dyn S
         batch: 2,
         precision: Precision::Fp32,
         launch: 0,
-        options,
+        place: &Place::cpu(options.clone()),
     })
 }
 
@@ -176,14 +176,14 @@ mod rten {
         let folder = tempfile::tempdir().unwrap();
         let path = model(folder.path(), &onnx::doubling(onnx::FLOAT, None));
         for precision in [Precision::Fp32, Precision::Fp16, Precision::Int8] {
-            let options = EngineOptions::default();
+            let place = Place::cpu(EngineOptions::default());
             let spec = LoadSpec {
                 model: &path,
                 threads: 1,
                 batch: 2,
                 precision,
                 launch: 0,
-                options: &options,
+                place: &place,
             };
             let session = named("rten").unwrap().load(&spec).unwrap();
             assert_eq!(session.executed_precision(), Precision::Fp32);
@@ -204,7 +204,7 @@ mod ort {
     /// the test is skipped, in plain sight, but never where it was promised to run.
     fn installed() -> Option<EngineOptions> {
         let options = EngineOptions::default();
-        match locate(&options.ort) {
+        match locate(&Place::cpu(options.clone())) {
             Ok(_) => Some(options),
             Err(error) => {
                 assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{error}");
@@ -215,7 +215,7 @@ mod ort {
     }
 
     fn refusal(library: &Path) -> String {
-        match Ort.runtime(&options(library)) {
+        match Ort.runtime(&Place::cpu(options(library))) {
             Err(Error::Unavailable(words)) => {
                 assert!(words.contains("fetch runtime"), "says no cure: {words}");
                 assert!(words.contains("engine.ort.library"), "says not who named it: {words}");
@@ -228,7 +228,7 @@ mod ort {
     #[test]
     fn it_tells_its_version_and_library() {
         let Some(options) = installed() else { return };
-        let runtime = Ort.runtime(&options).unwrap();
+        let runtime = Ort.runtime(&Place::cpu(options)).unwrap();
         assert!(runtime.version.starts_with("1."), "{runtime:?}");
         assert!(Path::new(&runtime.library.unwrap()).is_absolute());
     }
@@ -265,7 +265,7 @@ mod ort {
         let path = model(folder.path(), &onnx::doubling(onnx::FLOAT, None));
         load("ort", &path, &installed).unwrap();
         let copy = folder.path().join("libonnxruntime.so");
-        std::fs::copy(locate(&installed.ort).unwrap().path, &copy).unwrap();
+        std::fs::copy(locate(&Place::cpu(installed.clone())).unwrap().path, &copy).unwrap();
         let Err(Error::Unavailable(words)) = load("ort", &path, &options(&copy)) else {
             panic!("a second library was accepted")
         };
@@ -274,7 +274,7 @@ mod ort {
 
     #[test]
     fn a_library_named_by_the_scenario_is_the_one_taken() {
-        let library = locate(&options(Path::new("somewhere/lib.so")).ort).unwrap();
+        let library = locate(&Place::cpu(options(Path::new("somewhere/lib.so")))).unwrap();
         assert_eq!(library.source, Source::Scenario);
         assert!(library.path.is_absolute());
     }
@@ -313,7 +313,7 @@ mod ort {
     #[test]
     fn a_library_cut_off_in_the_middle_is_refused() {
         let Some(installed) = installed() else { return };
-        let bytes = std::fs::read(locate(&installed.ort).unwrap().path).unwrap();
+        let bytes = std::fs::read(locate(&Place::cpu(installed.clone())).unwrap().path).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("libonnxruntime.so");
         for part in [2, 10, 100] {

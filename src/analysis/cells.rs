@@ -1,7 +1,8 @@
 //! The launches of a run, drawn together per cell.
 
 use crate::{
-    device::Device,
+    device::{Device, telemetry},
+    engine::Placement,
     runner::Reason,
     scenario::{CellId, Precision},
     stats::{self, Sorted},
@@ -38,6 +39,12 @@ pub struct CellResult {
     pub cpu_median: Option<Nanos>,
     /// Iterations after the warm-up that were preempted.
     pub preempted: Option<usize>,
+    /// Iterations after the warm-up in which the card was held back; none where it was not watched.
+    pub throttled: Option<usize>,
+    /// How the card was doing, launch by launch.
+    pub telemetry: Vec<telemetry::Summary>,
+    /// Where the model's nodes ran, if that was found out.
+    pub placement: Option<Placement>,
     /// Detections per image.
     pub detections_per_image: Option<f64>,
     /// Median time per iteration that the harness spent outside the timed region.
@@ -93,6 +100,15 @@ pub struct StageResult {
     pub max: Nanos,
 }
 
+impl CellResult {
+    /// Median over the launches of a figure that their telemetry has.
+    pub fn telemetry_median(&self, pick: fn(&telemetry::Summary) -> Option<f64>) -> Option<f64> {
+        let mut values: Vec<f64> = self.telemetry.iter().filter_map(pick).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+}
+
 impl StageResult {
     /// The interval as far as there is one: without, both ends are the median.
     pub fn bounds(&self) -> (Nanos, Nanos) {
@@ -128,6 +144,9 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         executed_precision: measured.first().map(|(_, m)| m.facts.executed_precision),
         cpu_median: Sorted::new(steady(&measured).map(|s| s.cpu).collect()).map(|s| s.median()),
         preempted: known_preempted(&measured),
+        throttled: known_throttled(&measured),
+        telemetry: measured.iter().filter_map(|(_, m)| m.facts.telemetry.clone()).collect(),
+        placement: measured.iter().find_map(|(_, m)| m.facts.placement.clone()),
         detections_per_image: mean(measured.iter().map(|(_, m)| m.facts.detections_per_image)),
         harness: Sorted::new(measured.iter().map(|(_, m)| m.facts.harness).collect())
             .map(|s| s.median()),
@@ -195,6 +214,13 @@ fn steady<'a>(
 fn known_preempted(measured: &[(&Launch, &MeasuredRecord)]) -> Option<usize> {
     let known = !measured.is_empty() && measured.iter().all(|(_, m)| m.facts.knows_wait);
     known.then(|| measured.iter().map(|(_, m)| m.preempted).sum())
+}
+
+fn known_throttled(measured: &[(&Launch, &MeasuredRecord)]) -> Option<usize> {
+    let known =
+        |m: &MeasuredRecord| m.facts.telemetry.as_ref().is_some_and(|t| t.throttle.is_some());
+    let all = !measured.is_empty() && measured.iter().all(|(_, m)| known(m));
+    all.then(|| measured.iter().map(|(_, m)| m.throttled).sum())
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

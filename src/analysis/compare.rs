@@ -3,13 +3,16 @@
 
 use super::cells::{CellResult, StageResult, cells};
 use crate::{
+    device::Inventory,
     runner::HostStages,
+    scenario::EngineOptions,
     stats::{self, RatioInterval},
     store::{Run, RunInfo},
     timing::Span,
     unit::Nanos,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Changes smaller than this never count, however certain they are.
 pub const FLOOR: f64 = 0.01;
@@ -246,6 +249,10 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     differ("decoder", decoder, later_decoder);
     differ("instructions", instructions, later_instructions);
     differ("trtbench", b.trtbench.clone(), n.trtbench.clone());
+    if let (Some(old), Some(new)) = (&b.inventory, &n.inventory) {
+        let driver = |found: &Inventory| found.driver.clone().unwrap_or_else(|| "unknown".into());
+        differ("NVIDIA driver", driver(old), driver(new));
+    }
     for (engine, runtime) in &b.runtimes {
         if let Some(other) = n.runtimes.get(engine) {
             differ(&format!("engine {engine}"), runtime.version.clone(), other.version.clone());
@@ -269,10 +276,32 @@ fn differences(base: &Run, new: &Run) -> Vec<String> {
     if b.measure != n.measure {
         found.push("[measure]: launches, times or targets are not the same".to_owned());
     }
-    if b.engine != n.engine {
-        found.push("engine options differ".to_owned());
+    found.extend(option_changes(&b.engine, &n.engine));
+    if b.device != n.device {
+        found.push("[device]: its keys are not the same".to_owned());
     }
     found
+}
+
+/// Every engine key that has another value.
+fn option_changes(old: &EngineOptions, new: &EngineOptions) -> Vec<String> {
+    let keys = |options: &EngineOptions| {
+        let tables = serde_json::to_value(options).unwrap_or_default();
+        let tables = tables.as_object().cloned().unwrap_or_default();
+        let mut keys = BTreeMap::new();
+        for (engine, table) in tables {
+            for (key, value) in table.as_object().cloned().unwrap_or_default() {
+                keys.insert(format!("engine.{engine}.{key}"), value.to_string());
+            }
+        }
+        keys
+    };
+    let (old, new) = (keys(old), keys(new));
+    let changed = old.iter().filter_map(|(key, old)| {
+        let new = new.get(key)?;
+        (old != new).then(|| format!("{key}: {old} → {new}"))
+    });
+    changed.collect()
 }
 
 /// Decoder and instructions of a run.

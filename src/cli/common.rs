@@ -1,10 +1,10 @@
 //! What several verbs need: reading scenarios and the names that this build knows.
 
 use crate::{
-    device::{self, Device},
+    device::{self, Device, Inventory},
     engine, family, fetch,
     os::{self, Host},
-    runner::{Problem, Ready, Reason, Workers, preflight},
+    runner::{self, Problem, Ready, Reason, Workers, preflight},
     scenario::{self, Cell, Known, Plan, Scenario, Source},
 };
 use anyhow::{Context, bail};
@@ -35,6 +35,8 @@ pub struct Loaded {
     pub scenario: Scenario,
     /// Its cells.
     pub plan: Plan,
+    /// The cards that are here; none are looked for where no cell needs one.
+    pub inventory: Inventory,
 }
 
 impl ScenarioArguments {
@@ -61,8 +63,12 @@ impl ScenarioArguments {
                 .with_context(|| format!("--ort-library {}", library.display()))?;
             scenario.engine.ort.library = Some(library);
         }
-        let plan = scenario.plan(|name| -> Vec<Device> { device::resolve(name, host) });
-        Ok(Loaded { source, scenario, plan })
+        let inventory = match scenario.matrix.device.iter().any(|name| device::names_gpu(name)) {
+            true => runner::inventory(&workers()?)?,
+            false => Inventory::default(),
+        };
+        let plan = scenario.plan(|name| -> Vec<Device> { device::resolve(name, host, &inventory) });
+        Ok(Loaded { source, scenario, plan, inventory })
     }
 }
 
@@ -93,10 +99,12 @@ pub fn workers() -> anyhow::Result<Workers> {
 /// Looks at everything a scenario needs; its problems become one error that lists them all.
 /// So does a scenario of which nothing can run here.
 pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
-    let ready = preflight(&loaded.scenario, &loaded.plan, workers)?.map_err(|problems| {
-        let list: Vec<String> = problems.iter().map(|Problem(text)| text.clone()).collect();
-        anyhow::anyhow!("{}: {}", loaded.source.file.display(), list.join("\nerror: "))
-    })?;
+    let ready = preflight(&loaded.scenario, &loaded.plan, &loaded.inventory, workers)?.map_err(
+        |problems| {
+            let list: Vec<String> = problems.iter().map(|Problem(text)| text.clone()).collect();
+            anyhow::anyhow!("{}: {}", loaded.source.file.display(), list.join("\nerror: "))
+        },
+    )?;
     if ready.run.is_empty() {
         let line = |(cell, reason): &(Cell, Reason)| format!("  {}: {}", cell.id, reason.0);
         let reasons: Vec<String> = ready.skipped.iter().map(line).collect();

@@ -2,7 +2,9 @@
 
 use super::{End, common, report, screen::Screen};
 use crate::{
-    analysis, model,
+    analysis,
+    device::Inventory,
+    model,
     os::{self, FilePath, Host},
     report as reports,
     runner::{self, Event, Launched, Observer, Ready, Setup},
@@ -33,6 +35,9 @@ pub struct Arguments {
     /// Print no progress
     #[arg(long)]
     quiet: bool,
+    /// Do not read clocks, temperature and power of cards while they are measured
+    #[arg(long)]
+    no_telemetry: bool,
     /// Save the detections as JSON and drawn on the images
     #[arg(long)]
     save_detections: bool,
@@ -71,7 +76,7 @@ fn run_one(
         images: ready.images.clone(),
         measure: loaded.scenario.measure.clone(),
         host: ready.host,
-        engine: loaded.scenario.engine.clone(),
+        telemetry: !arguments.no_telemetry,
         scratch: folder.path().join("launches"),
         detections: arguments.save_detections,
     };
@@ -242,6 +247,7 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<String> {
     let host = |info: &RunInfo| {
         (info.host.name.clone(), info.host.cpu.clone(), info.host.architecture.clone())
     };
+    let driver = |info: &RunInfo| info.inventory.as_ref().and_then(|found| found.driver.clone());
     let differ = [
         (host(old) != host(new), "the machine"),
         (old.trtbench != new.trtbench, "trtbench's version"),
@@ -255,6 +261,8 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<String> {
             "the decoder or the instructions of the host's stages",
         ),
         (old.engine != new.engine, "[engine] in the scenario"),
+        (old.device != new.device, "[device] in the scenario"),
+        (driver(old) != driver(new), "the NVIDIA driver"),
         (old.cells != new.cells, "the matrix or what can run here"),
     ];
     let changed = differ.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what.to_owned());
@@ -292,6 +300,11 @@ fn newest(scenario: &str) -> Option<PathBuf> {
     runs.pop().map(|(_, _, path)| path)
 }
 
+/// The cards as the run finds them, if it looked for any.
+fn inventory(loaded: &common::Loaded) -> Option<Inventory> {
+    (loaded.inventory != Inventory::default()).then(|| loaded.inventory.clone())
+}
+
 fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
     let scenario = &loaded.scenario;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -327,6 +340,8 @@ fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
         options: scenario.models.iter().map(|m| (m.name.clone(), m.options.clone())).collect(),
         host_stages: Some(ready.host),
         engine: scenario.engine.clone(),
+        device: scenario.device.clone(),
+        inventory: inventory(loaded),
         cells: loaded.plan.cells.iter().map(planned).collect(),
     }
 }

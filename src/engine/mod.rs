@@ -3,6 +3,7 @@
 //!
 //! A new engine is one folder here and one line in [`all`].
 
+pub mod card;
 #[cfg(any(feature = "ort", feature = "rten"))]
 mod foreign;
 pub mod null;
@@ -14,7 +15,9 @@ pub mod rten;
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
-    scenario::{EngineOptions, Precision},
+    device::{Device, Kind},
+    os::Host,
+    scenario::{DeviceOptions, EngineOptions, Precision},
     tensor::{ModelIo, Outputs, TensorSet},
     timing::Marks,
 };
@@ -34,13 +37,29 @@ pub trait Engine {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when a library is missing, too old or made for another machine.
-    fn runtime(&self, options: &EngineOptions) -> Result<Runtime, Error>;
+    fn runtime(&self, place: &Place) -> Result<Runtime, Error>;
+
+    /// Why it cannot do what a cell asks for, if it cannot, whatever library is there.
+    fn obstacle(&self, request: &Request<'_>) -> Option<String>;
 
     /// Loads a model for runs of one batch size.
     ///
     /// # Errors
     /// [`Error`] says whether the engine, the model or the request is at fault.
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error>;
+
+    /// Where the parts of the model really run, found out in a session of its own on inputs of
+    /// these shapes; `None` for an engine that has one place only.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] and [`Session::run`].
+    fn placement(
+        &self,
+        _spec: &LoadSpec<'_>,
+        _inputs: &TensorSet,
+    ) -> Result<Option<Placement>, Error> {
+        Ok(None)
+    }
 }
 
 /// A loaded model. The outputs of the last [`Session::run`] are read through [`Outputs`].
@@ -65,6 +84,35 @@ pub trait Session: Outputs {
     fn run(&mut self, inputs: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error>;
 }
 
+/// Where an engine is to compute, and what the scenario says about engine and device.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// Device.
+    pub device: Device,
+    /// The scenario's keys for that device.
+    pub device_options: DeviceOptions,
+    /// The scenario's keys for engines.
+    pub options: EngineOptions,
+}
+
+/// What a cell asks of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Model's name in the scenario.
+    pub model: &'a str,
+    /// Family.
+    pub family: &'a str,
+    /// Kind of device.
+    pub device: Kind,
+    /// Precision asked for.
+    pub precision: Precision,
+    /// Precision that most of the model's weights are kept in; none where the engine reads no
+    /// model.
+    pub weights: Option<Precision>,
+    /// The scenario's keys for engines.
+    pub options: &'a EngineOptions,
+}
+
 /// What to load and how.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadSpec<'a> {
@@ -78,8 +126,8 @@ pub struct LoadSpec<'a> {
     pub precision: Precision,
     /// Number of this launch, from 0.
     pub launch: u32,
-    /// The scenario's engine keys.
-    pub options: &'a EngineOptions,
+    /// Where, and what the scenario says about it.
+    pub place: &'a Place,
 }
 
 /// What an engine consists of on this machine.
@@ -89,6 +137,18 @@ pub struct Runtime {
     pub version: String,
     /// The library's path where one was loaded at run time.
     pub library: Option<String>,
+}
+
+/// Where the nodes of a model ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Placement {
+    /// Number of nodes, after all rewriting of the graph, by the part of the engine that ran them.
+    pub nodes: std::collections::BTreeMap<String, usize>,
+    /// Operators that ran on the CPU, each once.
+    pub on_cpu: Vec<String>,
+    /// Why this is not known, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Why an engine did not do what was asked.
@@ -106,6 +166,14 @@ pub enum Error {
     /// A run failed: the cell failed.
     #[error("{0}")]
     Failed(String),
+}
+
+impl Place {
+    /// The host's processors.
+    pub fn cpu(options: EngineOptions) -> Self {
+        let device = Device::cpu(&Host::read());
+        Self { device, device_options: DeviceOptions::default(), options }
+    }
 }
 
 impl LoadSpec<'_> {
@@ -144,8 +212,23 @@ impl LoadSpec<'_> {
     }
 }
 
+impl Request<'_> {
+    /// Refuses a model whose weights are kept in another precision than the one asked for: for
+    /// engines that compute in the precision of the graph.
+    #[cfg(any(feature = "ort", feature = "rten"))]
+    fn other_weights(&self) -> Option<String> {
+        let (asked, kept) = (self.precision, self.weights?);
+        (asked != kept).then(|| {
+            format!(
+                "precision {asked} is asked for, but the weights of model `{}` are {kept}; give a \
+                 model that was exported in {asked}, or ask for {kept}",
+                self.model
+            )
+        })
+    }
+}
+
 /// Refuses a run whose number of inputs is not the model's.
-#[cfg(any(feature = "ort", feature = "rten"))]
 fn check_count(io: &ModelIo, inputs: &TensorSet) -> Result<(), Error> {
     if io.inputs.len() == inputs.len() {
         return Ok(());

@@ -2,6 +2,8 @@
 
 use crate::{
     analysis::{CellResult, StageResult, State},
+    cuda::nvml::ThrottleReasons,
+    engine::Placement,
     store::RunInfo,
     timing::Span,
     unit::Nanos,
@@ -51,6 +53,12 @@ struct Row<'a> {
     undisturbed_median_ns: Option<Nanos>,
     decoder: Option<&'a str>,
     instructions: Option<&'a str>,
+    sm_clock_mhz: Option<f64>,
+    power_mw: Option<f64>,
+    temperature_max_c: Option<u32>,
+    throttle_reasons: Option<String>,
+    energy_per_image_mj: Option<f64>,
+    placement: Option<String>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
@@ -117,6 +125,7 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         reason,
         launches: cell.measured,
         preempted: cell.preempted,
+        throttled: cell.throttled,
         failed_launches: cell.failed,
         missing_launches: cell.missing,
         unsettled_launches: cell.unsettled,
@@ -125,8 +134,31 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         harness_median_ns: cell.harness,
         decoder: run.host_stages.map(|host| host.decoder.name()),
         instructions: run.host_stages.map(|host| host.instructions.name()),
+        sm_clock_mhz: cell.telemetry_median(|told| told.sm_clock_mhz.map(f64::from)),
+        power_mw: cell.telemetry_median(|told| told.power_mw.map(f64::from)),
+        temperature_max_c: cell.telemetry.iter().filter_map(|told| told.temperature_max_c).max(),
+        throttle_reasons: throttle_reasons(cell).map(|reasons| reasons.to_string()),
+        energy_per_image_mj: cell.telemetry_median(|told| told.energy_per_image_mj),
+        placement: cell.placement.as_ref().map(placement),
         ..Row::default()
     }
+}
+
+/// All reasons for which the card's clock was not higher, in any launch.
+pub fn throttle_reasons(cell: &CellResult) -> Option<ThrottleReasons> {
+    let reasons = cell.telemetry.iter().filter_map(|told| told.throttle);
+    reasons.reduce(|all, more| ThrottleReasons(all.0 | more.0))
+}
+
+/// Where the model's nodes ran, the most first, as in `CUDAExecutionProvider 200, …`.
+pub fn placement(placement: &Placement) -> String {
+    if let Some(problem) = &placement.problem {
+        return format!("unknown: {problem}");
+    }
+    let mut parts: Vec<_> = placement.nodes.iter().collect();
+    parts.sort_by_key(|(_, nodes)| std::cmp::Reverse(**nodes));
+    let words: Vec<String> = parts.iter().map(|(name, nodes)| format!("{name} {nodes}")).collect();
+    words.join(", ")
 }
 
 /// Outcome and reason as written to results; a measured cell's reason names its failed launches.

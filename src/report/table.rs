@@ -1,7 +1,7 @@
 //! The table on the terminal: one row per cell, its stages side by side, then what to know before
 //! believing it.
 
-use super::csv::outcome;
+use super::csv::{outcome, placement, throttle_reasons};
 use crate::{
     analysis::{CellResult, Comparison, Delta, State, Verdict},
     timing::{Span, Stage},
@@ -16,21 +16,22 @@ const NOTABLE_PREEMPTION: f64 = 0.05;
 pub fn run(cells: &[CellResult]) -> String {
     let stages: Vec<Span> =
         Stage::ALL.map(Span::from).into_iter().filter(|span| exists(cells, *span)).collect();
+    let several = cells.iter().any(|cell| cell.device != cells[0].device);
     let mut table = empty();
     let mut header = vec!["cell".to_owned()];
+    header.extend(several.then(|| "device".to_owned()));
     header.extend(stages.iter().map(ToString::to_string));
     header.extend(["end to end", "interval", "images/s"].map(str::to_owned));
     table.set_header(header);
     for cell in cells.iter().filter(|cell| cell.state == State::Measured) {
-        table.add_row(row(cell, &stages));
+        table.add_row(row(cell, &stages, several));
     }
-    for column in table.column_iter_mut().skip(1) {
+    for column in table.column_iter_mut().skip(1 + usize::from(several)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = String::new();
     if let Some(device) = cells.first().map(|cell| &cell.device) {
-        let one = cells.iter().all(|cell| cell.device == *device);
-        let name = if one { device.name.as_str() } else { "several devices" };
+        let name = if several { "several devices" } else { device.name.as_str() };
         text.push_str(&format!("On {name}; medians, and each stage's share of the whole\n"));
     }
     if table.row_count() > 0 {
@@ -52,9 +53,10 @@ fn exists(cells: &[CellResult], span: Span) -> bool {
     cells.iter().any(|cell| cell.stages.contains_key(&span))
 }
 
-fn row(cell: &CellResult, stages: &[Span]) -> Vec<Field> {
+fn row(cell: &CellResult, stages: &[Span], several: bool) -> Vec<Field> {
     let whole = cell.stages.get(&Span::EndToEnd);
     let mut fields = vec![Field::new(&cell.cell)];
+    fields.extend(several.then(|| Field::new(&cell.device)));
     for span in stages {
         let text = match (cell.stages.get(span), whole) {
             (Some(stage), Some(whole)) => {
@@ -165,12 +167,40 @@ fn doubts(cell: &CellResult) -> Vec<String> {
             Share(preempted)
         ));
     }
+    doubts.extend(doubts_about_card(cell, samples));
     if cell.detections_per_image == Some(0.0) {
         doubts.push(
             "no detections at all: the cost of post-processing means little (random weights? \
              another family?)"
                 .to_owned(),
         );
+    }
+    doubts
+}
+
+/// What only a card can be doubted for.
+fn doubts_about_card(cell: &CellResult, samples: usize) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let throttled = cell.throttled.unwrap_or(0) as f64 / samples.max(1) as f64;
+    if throttled > 0.0 {
+        let reasons = throttle_reasons(cell).unwrap_or_default();
+        doubts.push(format!(
+            "in {} of the iterations the card was held back ({reasons}): look at its cooling and \
+             power limit, or lock its clock",
+            Share(throttled)
+        ));
+    }
+    if let Some(why) = cell.telemetry.iter().find_map(|told| told.ended.as_ref()) {
+        doubts.push(format!("clocks and temperature are not known throughout: {why}"));
+    }
+    if let Some(placed) = &cell.placement
+        && (placed.nodes.len() > 1 || placed.problem.is_some())
+    {
+        let operators = match placed.on_cpu.as_slice() {
+            [] => String::new(),
+            on_cpu => format!("; on the CPU: {}", on_cpu.join(", ")),
+        };
+        doubts.push(format!("its nodes ran on {}{operators}", placement(placed)));
     }
     doubts
 }

@@ -1,6 +1,7 @@
 //! A worker process seen from its parent: its pipes, its time, its end. Knows no meaning of what
 //! is said.
 
+use super::protocol::Task;
 use crate::{
     image::JPEG_ENVIRONMENT,
     os::{self, Ending},
@@ -26,6 +27,13 @@ const MAX_LINE: u64 = 1 << 30;
 
 /// How long a silent worker is listened to before its parent looks around.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Variables by which NVIDIA's libraries compute or wait in another way.
+const CARD_ENVIRONMENT: [&str; 3] =
+    ["NVIDIA_TF32_OVERRIDE", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_ORDER"];
+
+/// Start of the names of variables that overrule what ONNX Runtime's TensorRT provider is told.
+const PROVIDER_ENVIRONMENT: &str = "ORT_TENSORRT_";
 
 /// A gap between two looks that only a stop of the parent itself (Ctrl-Z, a suspended machine)
 /// explains.
@@ -64,18 +72,25 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts `program worker` and writes one line to it. Its time ends after `limit`.
+    /// Starts `program worker` and writes the task to it, in one line. Its time ends after `limit`.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(program: &Path, line: Vec<u8>, limit: Duration) -> io::Result<Self> {
+    pub fn start(program: &Path, task: &Task, limit: Duration) -> io::Result<Self> {
+        let line = serde_json::to_vec(task)?;
         let mut command = Command::new(program);
         command.arg("worker");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // They would change what is measured, and no record would say so.
-        for variable in JPEG_ENVIRONMENT {
+        for variable in JPEG_ENVIRONMENT.into_iter().chain(CARD_ENVIRONMENT) {
             command.env_remove(variable);
         }
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with(PROVIDER_ENVIRONMENT) {
+                command.env_remove(variable);
+            }
+        }
+        command.envs(task.environment());
         // Ctrl-C is for the parent, which lets a worker finish.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);

@@ -56,7 +56,7 @@ impl Workers {
         beacon: Option<&FilePath>,
         listen: &mut dyn FnMut(usize, Nanos),
     ) -> io::Result<Answer> {
-        let mut worker = Worker::start(&self.program, serde_json::to_vec(task)?, limit)?;
+        let mut worker = Worker::start(&self.program, task, limit)?;
         let mut detections = Vec::new();
         let last = loop {
             if os::interrupts() >= self.give_up_at {

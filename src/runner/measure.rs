@@ -29,6 +29,9 @@ pub struct Series {
     pub samples: Vec<Sample>,
     /// Which bound ended it.
     pub stop: Stop,
+    /// When each iteration began and ended, by the clock it was measured with; the times between
+    /// them are the harness's.
+    pub spans: Vec<(Nanos, Nanos)>,
     /// Iterations of warm-up.
     pub warmup: usize,
     /// Whether the series had settled at its end.
@@ -66,6 +69,7 @@ pub fn measure(
         let now = tools.clock.now();
         let elapsed = now.since(start);
         log.push(sample, used, found, elapsed);
+        log.spans.push((now.since(sample.end_to_end), now));
         if now.since(heard) >= PROGRESS_EVERY {
             listen(log.samples.len(), elapsed);
             heard = now;
@@ -118,6 +122,7 @@ struct Log {
     end_to_end: Vec<Nanos>,
     found: Vec<u32>,
     between: Vec<Nanos>,
+    spans: Vec<(Nanos, Nanos)>,
     last_end: Nanos,
 }
 
@@ -151,6 +156,7 @@ impl Log {
         let seen = (steady.len() * batch).max(1);
         Series {
             samples: self.samples,
+            spans: self.spans,
             stop,
             warmup: warmup.length,
             settled: warmup.settled,

@@ -14,13 +14,14 @@ pub use host::HostStages;
 pub use images::ImageFacts;
 pub use launch::{Answer, Workers};
 pub use measure::{Series, Tools, measure};
-pub use preflight::{ModelFacts, Problem, Ready, preflight};
+pub use preflight::{ModelFacts, Problem, Ready, inventory, preflight};
 pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
 pub use worker::work;
 
 use crate::{
+    engine::Place,
     os::{Conditions, Ending, FilePath, interrupts, utc_now},
-    scenario::{Cell, EngineOptions, FamilyOptions, Measure},
+    scenario::{Cell, FamilyOptions, Measure},
     timing::Stage,
     unit::Nanos,
 };
@@ -112,6 +113,8 @@ pub trait Observer {
 pub struct Runnable {
     /// Cell.
     pub cell: Cell,
+    /// Its device, with what the scenario says about it and about engines.
+    pub place: Place,
     /// Model file.
     pub model: PathBuf,
     /// What the scenario says about its family.
@@ -131,8 +134,8 @@ pub struct Setup {
     pub measure: Measure,
     /// With what the host computes its own stages.
     pub host: HostStages,
-    /// Engine options.
-    pub engine: EngineOptions,
+    /// Whether cards are watched meanwhile.
+    pub telemetry: bool,
     /// Folder for the workers' beacons.
     pub scratch: PathBuf,
     /// Whether the first launch of each cell reports its detections.
@@ -212,7 +215,8 @@ fn launch_one(
         host: setup.host,
         options: runnable.options.clone(),
         class_names: runnable.class_names,
-        engine: setup.engine.clone(),
+        place: runnable.place.clone(),
+        telemetry: setup.telemetry,
         beacon: beacon.clone(),
         detections: setup.detections && launch == 0,
     };

@@ -3,13 +3,13 @@
 
 use super::{HostStages, ImageFacts, Message, Reason, Runnable, Task, Workers, images};
 use crate::{
-    device::Kind,
-    engine::{self, Runtime},
+    device::{Device, Inventory, Kind},
+    engine::{self, Place, Request, Runtime},
     family::{self, Adapter, Fitting},
     image::Decoder,
     model,
     os::FilePath,
-    scenario::{self, Cell, FamilyOptions, Plan, Scenario},
+    scenario::{self, Cell, DeviceOptions, FamilyOptions, Plan, Scenario},
     tensor::ModelIo,
 };
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,27 @@ pub struct ModelFacts {
 #[error("{0}")]
 pub struct Problem(pub String);
 
+/// Asks which cards are here, in a process of its own: a broken driver may hang or end the process
+/// that asks it.
+///
+/// # Errors
+/// When no worker can be started.
+pub fn inventory(workers: &Workers) -> io::Result<Inventory> {
+    let answer = workers.run(&Task::Inventory, PROBE_LIMIT, None, &mut |_, _| {})?;
+    Ok(match answer.last {
+        Ok(Message::Inventory(inventory)) => *inventory,
+        Ok(_) => without_cards("the worker answered another task".to_owned()),
+        Err(failure) => without_cards(format!(
+            "the NVIDIA driver's libraries do not answer: {} {}",
+            failure.reason, failure.stderr_tail
+        )),
+    })
+}
+
+fn without_cards(why: String) -> Inventory {
+    Inventory { cuda_problem: Some(why), ..Inventory::default() }
+}
+
 /// Checks everything that `plan` will touch.
 ///
 /// # Errors
@@ -71,10 +92,12 @@ pub struct Problem(pub String);
 pub fn preflight(
     scenario: &Scenario,
     plan: &Plan,
+    inventory: &Inventory,
     workers: &Workers,
 ) -> io::Result<Result<Ready, Vec<Problem>>> {
-    let engines = probe(scenario, workers)?;
     let mut problems = Vec::new();
+    let places = places(scenario, plan, inventory, &mut problems);
+    let engines = probe(scenario, &places, workers)?;
     let models = open_models(scenario, &mut problems);
     let fits = fit_families(scenario, &models, &mut problems);
     let images = match Decoder::with(scenario.host.decoder) {
@@ -97,26 +120,84 @@ pub fn preflight(
         host,
         runtimes: BTreeMap::new(),
     };
+    let looked = Looked { scenario, inventory, engines: &engines, models: &models };
     for cell in &plan.cells {
-        match obstacle(scenario, cell, &engines, &models) {
+        let Some(place) = places.iter().find(|place| place.device == cell.device) else { continue };
+        match looked.obstacle(cell, place) {
             Some(reason) => ready.skipped.push((cell.clone(), Reason(reason))),
-            None => ready.run.push(runnable(scenario, cell, &models)),
+            None => ready.run.push(runnable(scenario, cell, place, &models)),
         }
     }
-    ready.runtimes =
-        engines.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?))).collect();
+    ready.runtimes = runtimes(engines);
     Ok(Ok(ready))
 }
 
-type Engines = BTreeMap<String, Result<Runtime, Reason>>;
+/// An engine as it is on a device, or why it is not there.
+struct Probed {
+    engine: String,
+    device: Device,
+    answer: Result<Runtime, Reason>,
+}
+
 type Models = BTreeMap<String, model::Model>;
 type Fits = BTreeMap<String, (Fitting, &'static [&'static str])>;
 
-fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
+/// Every device of the plan, with what the scenario says about it.
+fn places(
+    scenario: &Scenario,
+    plan: &Plan,
+    inventory: &Inventory,
+    problems: &mut Vec<Problem>,
+) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for cell in &plan.cells {
+        if places.iter().any(|place| place.device == cell.device) {
+            continue;
+        }
+        let mine = |name: &&String| {
+            inventory.selected(name).any(|gpu| gpu.uuid.as_str() == cell.device.uuid)
+        };
+        let tables: Vec<&String> = scenario.device.keys().filter(mine).collect();
+        if let [first, second, ..] = tables[..] {
+            problems.push(Problem(format!(
+                "device.\"{first}\" and device.\"{second}\" both stand for {}: put its keys into one",
+                cell.device.name
+            )));
+        }
+        places.push(Place {
+            device: cell.device.clone(),
+            device_options: tables
+                .first()
+                .map_or_else(DeviceOptions::default, |name| scenario.device[*name].clone()),
+            options: scenario.engine.clone(),
+        });
+    }
+    places
+}
+
+/// What each engine consists of: under its name, or where that differs by device under both names.
+fn runtimes(engines: Vec<Probed>) -> BTreeMap<String, Runtime> {
+    let mut runtimes: BTreeMap<String, Runtime> = BTreeMap::new();
+    for Probed { engine, device, answer } in engines {
+        let Ok(runtime) = answer else { continue };
+        match runtimes.get(&engine) {
+            Some(known) if *known != runtime => {
+                runtimes.insert(format!("{engine} on {}", device.name), runtime);
+            }
+            _ => {
+                runtimes.insert(engine, runtime);
+            }
+        }
+    }
+    runtimes
+}
+
+fn runnable(scenario: &Scenario, cell: &Cell, place: &Place, models: &Models) -> Runnable {
     let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
     let model = models.get(&cell.id.model).filter(|_| reads_model(&cell.id.engine));
     Runnable {
         cell: cell.clone(),
+        place: place.clone(),
         model: entry.map(|entry| entry.path.clone()).unwrap_or_default(),
         options: entry.map(|entry| entry.options.clone()).unwrap_or_default(),
         class_names: entry.map_or(0, |entry| entry.classes.len()),
@@ -124,20 +205,22 @@ fn runnable(scenario: &Scenario, cell: &Cell, models: &Models) -> Runnable {
     }
 }
 
-/// Asks every engine in a process of its own what it is: a library made for another machine may
-/// end the process that loads it.
-fn probe(scenario: &Scenario, workers: &Workers) -> io::Result<Engines> {
-    let mut answers = Engines::new();
+/// Asks every engine on every device in a process of its own what it is: a library made for another
+/// machine may end the process that loads it.
+fn probe(scenario: &Scenario, places: &[Place], workers: &Workers) -> io::Result<Vec<Probed>> {
+    let mut answers = Vec::new();
     for name in &scenario.matrix.engine {
-        let task = Task::Probe { engine: name.clone(), options: scenario.engine.clone() };
-        let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
-        let answer = match answer.last {
-            Ok(Message::Runtime(runtime)) => Ok(runtime),
-            Ok(Message::Refused { reason }) => Err(Reason(reason)),
-            Ok(_) => Err(Reason("the worker answered another task".to_owned())),
-            Err(failure) => Err(Reason(format!("{} {}", failure.reason, failure.stderr_tail))),
-        };
-        answers.insert(name.clone(), answer);
+        for place in places {
+            let task = Task::Probe { engine: name.clone(), place: place.clone() };
+            let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
+            let answer = match answer.last {
+                Ok(Message::Runtime(runtime)) => Ok(runtime),
+                Ok(Message::Refused { reason }) => Err(Reason(reason)),
+                Ok(_) => Err(Reason("the worker answered another task".to_owned())),
+                Err(failure) => Err(Reason(format!("{} {}", failure.reason, failure.stderr_tail))),
+            };
+            answers.push(Probed { engine: name.clone(), device: place.device.clone(), answer });
+        }
     }
     Ok(answers)
 }
@@ -270,55 +353,52 @@ fn below_the_graphs(entry: &scenario::Model, threshold: Option<f32>) -> Option<P
     })
 }
 
-/// Why a cell cannot run here, if it cannot.
-fn obstacle(
-    scenario: &Scenario,
-    cell: &Cell,
-    engines: &Engines,
-    models: &Models,
-) -> Option<String> {
-    if cell.device.kind == Kind::Gpu {
-        return Some(format!(
-            "engine `{}` of this build runs on the CPU alone; `{}` needs the CUDA or TensorRT \
-             engine, which is not built yet",
-            cell.id.engine, cell.device.name
-        ));
+/// What was looked at before cells are judged.
+struct Looked<'a> {
+    scenario: &'a Scenario,
+    inventory: &'a Inventory,
+    engines: &'a [Probed],
+    models: &'a Models,
+}
+
+impl Looked<'_> {
+    /// Why a cell cannot run here, if it cannot.
+    fn obstacle(&self, cell: &Cell, place: &Place) -> Option<String> {
+        self.device_obstacle(&cell.device)
+            .or_else(|| self.engine_obstacle(cell, place))
+            .or_else(|| self.misfit(cell))
     }
-    if let Some(Err(reason)) = engines.get(&cell.id.engine) {
-        return Some(reason.0.clone());
+
+    fn device_obstacle(&self, device: &Device) -> Option<String> {
+        match self.inventory.with_uuid(&device.uuid) {
+            _ if device.kind == Kind::Cpu => None,
+            None => Some(self.inventory.why_missing(&device.name)),
+            Some(gpu) => gpu.hidden(self.inventory),
+        }
     }
-    if !reads_model(&cell.id.engine) {
-        return empty_engine_obstacle(cell);
+
+    fn engine_obstacle(&self, cell: &Cell, place: &Place) -> Option<String> {
+        let engine = engine::named(&cell.id.engine).ok()?;
+        let model = self.models.get(&cell.id.model).filter(|_| engine.reads_model());
+        let request = Request {
+            model: &cell.id.model,
+            family: &cell.id.family,
+            device: cell.device.kind,
+            precision: cell.id.precision,
+            weights: model.map(|model| model.signature.weights.precision()),
+            options: &place.options,
+        };
+        let probed =
+            |probed: &&Probed| probed.engine == cell.id.engine && probed.device == cell.device;
+        let missing = || self.engines.iter().find(probed)?.answer.as_ref().err();
+        engine.obstacle(&request).or_else(|| missing().map(|reason| reason.0.clone()))
     }
-    let model = models.get(&cell.id.model)?;
-    let entry = scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
-    let misfit = || {
+
+    /// A model that does not fit its family in this batch.
+    fn misfit(&self, cell: &Cell) -> Option<String> {
+        let model = self.models.get(&cell.id.model).filter(|_| reads_model(&cell.id.engine))?;
+        let entry = self.scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
         let reason = adapt(entry, &model.signature.io, cell.id.batch as usize)?.err()?;
         Some(format!("model `{}`: {reason}", cell.id.model))
-    };
-    precision_obstacle(cell, model).or_else(misfit)
-}
-
-/// An engine that reads no model has the inputs and outputs of one family.
-fn empty_engine_obstacle(cell: &Cell) -> Option<String> {
-    (cell.id.family != engine::null::FAMILY).then(|| {
-        format!(
-            "engine `{}` reads no model and pretends to be one of family `{}`, not `{}`; use that \
-             family",
-            cell.id.engine,
-            engine::null::FAMILY,
-            cell.id.family
-        )
-    })
-}
-
-fn precision_obstacle(cell: &Cell, model: &model::Model) -> Option<String> {
-    let (asked, kept) = (cell.id.precision, model.signature.weights.precision());
-    (asked != kept).then(|| {
-        format!(
-            "precision {asked} is asked for, but the weights of model `{}` are {kept}; give a \
-             model that was exported in {asked}, or ask for {kept}",
-            cell.id.model
-        )
-    })
+    }
 }

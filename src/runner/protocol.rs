@@ -3,10 +3,14 @@
 
 use super::{HostStages, ImageFacts};
 use crate::{
-    engine::Runtime,
+    device::{
+        Inventory, Kind,
+        telemetry::{self, Telemetry},
+    },
+    engine::{Place, Placement, Runtime},
     family::Detection,
     os::FilePath,
-    scenario::{Cell, EngineOptions, FamilyOptions, Measure, Precision},
+    scenario::{Cell, FamilyOptions, Measure, Precision},
     stats::Stop,
     timing::Sample,
     unit::Nanos,
@@ -21,9 +25,11 @@ pub enum Task {
     Probe {
         /// Engine.
         engine: String,
-        /// Its options.
-        options: EngineOptions,
+        /// Where it would compute.
+        place: Place,
     },
+    /// Say which cards are here.
+    Inventory,
     /// Measure one launch.
     Launch(Box<Job>),
 }
@@ -49,8 +55,10 @@ pub struct Job {
     pub options: FamilyOptions,
     /// How many class names the scenario gives; 0 if none.
     pub class_names: usize,
-    /// Engine options.
-    pub engine: EngineOptions,
+    /// What the scenario says about engines and this cell's device.
+    pub place: Place,
+    /// Whether to watch the card meanwhile.
+    pub telemetry: bool,
     /// File in which the worker leaves the stage it is in.
     pub beacon: FilePath,
     /// Whether to send the detections on every image after measuring.
@@ -63,6 +71,8 @@ pub struct Job {
 pub enum Message {
     /// The answer to [`Task::Probe`].
     Runtime(Runtime),
+    /// The answer to [`Task::Inventory`].
+    Inventory(Box<Inventory>),
     /// Still measuring.
     Progress {
         /// Iterations so far, warm-up included.
@@ -97,6 +107,23 @@ pub struct Measured {
     pub samples: Vec<Sample>,
     /// Facts about the launch.
     pub facts: Facts,
+    /// How the card was doing; none on the CPU, or where it was not to be watched.
+    pub telemetry: Option<Telemetry>,
+}
+
+impl Task {
+    /// Environment of the worker that is given this task: it sees the one card that it works on.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let device = match self {
+            Self::Launch(job) => &job.cell.device,
+            Self::Probe { place, .. } => &place.device,
+            Self::Inventory => return Vec::new(),
+        };
+        match device.kind {
+            Kind::Cpu => Vec::new(),
+            Kind::Gpu => vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())],
+        }
+    }
 }
 
 /// What is known of a launch beside its samples.
@@ -124,6 +151,13 @@ pub struct Facts {
     pub harness: Nanos,
     /// Most memory the worker held, in bytes.
     pub peak_memory_bytes: Option<u64>,
+    /// Where the model's nodes ran; only where a card and the CPU may share them, and only known of
+    /// a cell's first launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+    /// What was seen of the card meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<telemetry::Summary>,
 }
 
 /// Whose CPU time a sample holds.

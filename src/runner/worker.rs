@@ -8,13 +8,19 @@ use super::{
 };
 use crate::{
     cpu::{Cpu, Instructions, Threads},
-    engine::{self, LoadSpec, Session},
+    cuda::nvml,
+    device::{
+        Inventory, Kind,
+        telemetry::{self, Telemetry, Watch},
+    },
+    engine::{self, Engine, LoadSpec, Placement, Session},
     family::{self, Adapter},
     image::Decoder,
     model,
     os::{self, Beacon, Meter, MonotonicClock},
     pipeline::Pipeline,
     stats::StopRule,
+    tensor::TensorSet,
     timing::Marks,
     unit::Nanos,
 };
@@ -34,10 +40,11 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
     io::stdin().lock().read_line(&mut line)?;
     stop_with_parent();
     match serde_json::from_str(&line)? {
-        Task::Probe { engine, options } => {
-            let answer = engine::named(&engine).and_then(|engine| engine.runtime(&options));
+        Task::Probe { engine, place } => {
+            let answer = engine::named(&engine).and_then(|engine| engine.runtime(&place));
             say(output, &answer.map_or_else(refused, Message::Runtime))
         }
+        Task::Inventory => say(output, &Message::Inventory(Box::new(Inventory::read()))),
         Task::Launch(job) => {
             let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
             say(output, &answer)
@@ -77,7 +84,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let (session, adapter, engine) = load(job)?;
     let load = os::Clock::now(&clock).since(start);
     let executed_precision = session.executed_precision();
-    let runtime = engine.runtime(&job.engine).map_err(refused)?;
+    let runtime = engine.runtime(&job.place).map_err(refused)?;
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
     // More would never have an image to work on, but take address space and be metered.
@@ -92,8 +99,14 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
         // A parent that no longer listens has closed standard input too, which ends this process.
         let _ = say(output, &Message::Progress { iterations, elapsed });
     };
-    let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen)
-        .map_err(|error| refused(with_hint(error.to_string(), batch)))?;
+    let watch = watch(job);
+    let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen);
+    let telemetry = watch.map(|watch| watch.map_or_else(never_began, Watch::stop));
+    let mut series = series.map_err(|error| refused(with_hint(error.to_string(), batch)))?;
+    let summary = match &telemetry {
+        Some(telemetry) => Some(apply(telemetry, &mut series, batch)?),
+        None => None,
+    };
     // Some models tell how many classes they have only when they run.
     if let Some(problem) = super::wrong_count(job.class_names, pipeline.classes()) {
         return Err(refused(problem));
@@ -101,6 +114,8 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     if job.detections {
         detect(job, &mut pipeline, &images, output)?;
     }
+    let inputs = pipeline.into_inputs();
+    let placement = placement(job, &*engine, &inputs);
     Ok(Message::Finished(Box::new(Measured {
         samples: series.samples,
         facts: Facts {
@@ -115,8 +130,53 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
             cpu_of,
             harness: series.harness,
             peak_memory_bytes: os::peak_memory(),
+            placement,
+            telemetry: summary,
         },
+        telemetry,
     })))
+}
+
+/// Begins to watch the card, if there is one and it is to be watched.
+fn watch(job: &Job) -> Option<Result<Watch, nvml::Error>> {
+    let device = &job.cell.device;
+    (job.telemetry && device.kind == Kind::Gpu).then(|| Watch::start(&device.uuid))
+}
+
+/// A card that cannot be watched is measured all the same, and the record says why.
+fn never_began(why: nvml::Error) -> Telemetry {
+    Telemetry { ended: Some(why.to_string()), ..Telemetry::default() }
+}
+
+/// Flags the iterations in which the card was held back. A card whose memory has failed meanwhile has
+/// no results.
+fn apply(
+    telemetry: &Telemetry,
+    series: &mut measure::Series,
+    batch: usize,
+) -> Result<telemetry::Summary, Message> {
+    let errors = telemetry.memory_errors();
+    if errors > 0 {
+        return Err(refused(format!(
+            "the card's memory had {errors} uncorrectable errors during the launch: its results \
+             cannot be trusted; look at nvidia-smi -q -d ECC"
+        )));
+    }
+    for (sample, &(start, end)) in series.samples.iter_mut().zip(&series.spans) {
+        sample.flags.throttled = telemetry.throttled(start, end);
+    }
+    Ok(telemetry.summary(&series.spans[series.warmup..], batch))
+}
+
+/// Where the model's nodes run, asked for once per cell and where there is a choice. That it cannot
+/// be found out takes nothing from what was measured.
+fn placement(job: &Job, engine: &dyn Engine, inputs: &TensorSet) -> Option<Placement> {
+    if job.launch > 0 || job.cell.device.kind == Kind::Cpu {
+        return None;
+    }
+    engine.placement(&spec(job), inputs).unwrap_or_else(|error| {
+        Some(Placement { problem: Some(error.to_string()), ..Placement::default() })
+    })
 }
 
 /// Reads the images, which must be those that the run began with.
@@ -140,23 +200,28 @@ fn changed(what: &str, path: &os::FilePath) -> Message {
     refused(format!("the {what} {path} has changed since the run began; start a new run"))
 }
 
-type Loaded = (Box<dyn Session>, Box<dyn Adapter>, Box<dyn engine::Engine>);
+type Loaded = (Box<dyn Session>, Box<dyn Adapter>, Box<dyn Engine>);
 
 fn load(job: &Job) -> Result<Loaded, Message> {
     let id = &job.cell.id;
     let engine = engine::named(&id.engine).map_err(refused)?;
-    let spec = LoadSpec {
+    let spec = spec(job);
+    let session = engine.load(&spec).map_err(refused)?;
+    let family = family::named(&id.family).map_err(refused)?;
+    let adapter = family.adapt(session.io(), spec.batch, &job.options).map_err(refused)?;
+    Ok((session, adapter, engine))
+}
+
+fn spec(job: &Job) -> LoadSpec<'_> {
+    let id = &job.cell.id;
+    LoadSpec {
         model: &job.model.0,
         threads: id.threads as usize,
         batch: id.batch as usize,
         precision: id.precision,
         launch: job.launch,
-        options: &job.engine,
-    };
-    let session = engine.load(&spec).map_err(refused)?;
-    let family = family::named(&id.family).map_err(refused)?;
-    let adapter = family.adapt(session.io(), spec.batch, &job.options).map_err(refused)?;
-    Ok((session, adapter, engine))
+        place: &job.place,
+    }
 }
 
 /// Adds what is most often wrong with a network that fails on several images.

@@ -7,7 +7,7 @@ use super::{
     family::{FamilyOptions, Postprocess},
     host::HostOptions,
     images,
-    options::EngineOptions,
+    options::{DeviceOptions, EngineOptions},
     plan::MAX_CELLS,
     source::Source,
     wire::{self, Matrix, Measure, ModelEntry, OneOrMany},
@@ -69,6 +69,8 @@ pub struct Scenario {
     pub host: HostOptions,
     /// Options of single engines, paths absolute.
     pub engine: EngineOptions,
+    /// Options of single devices by their name in the scenario, paths absolute.
+    pub device: BTreeMap<String, DeviceOptions>,
 }
 
 /// Reads and checks one scenario file.
@@ -116,6 +118,9 @@ impl Checker<'_> {
         self.enough_images(&file.matrix, images.len())?;
         let mut engine = file.engine;
         engine.ort.library = engine.ort.library.map(|path| resolved(&self.base.join(path)));
+        self.streams("engine.ort.streams", engine.ort.streams)?;
+        self.streams("engine.null.streams", engine.null.streams)?;
+        let device = self.devices(file.device)?;
         Ok(Scenario {
             name: file.name,
             models,
@@ -124,7 +129,39 @@ impl Checker<'_> {
             measure: file.measure,
             host: file.host,
             engine,
+            device,
         })
+    }
+
+    fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
+        if matches!(streams, 1 | 3) {
+            return Ok(());
+        }
+        self.refuse(key, format!("{streams} is out of range; allowed: 1, 3"))
+    }
+
+    fn devices(
+        &self,
+        tables: BTreeMap<String, DeviceOptions>,
+    ) -> Result<BTreeMap<String, DeviceOptions>, Invalid> {
+        let absolute = |path: Option<PathBuf>| path.map(|path| resolved(&self.base.join(path)));
+        let checked = tables.into_iter().map(|(name, options)| {
+            let key = format!("device.\"{name}\"");
+            if name == "cpu" {
+                return self.refuse(key, "the CPU has no keys of its own; allowed: gpu:…");
+            }
+            self.device(&key, &name)?;
+            if let Some(mhz) = options.lock_clock_mhz {
+                self.within(&format!("{key}.lock_clock_mhz"), f64::from(mhz), 100.0, 10_000.0)?;
+            }
+            let options = DeviceOptions {
+                tensorrt_library: absolute(options.tensorrt_library),
+                ort_library: absolute(options.ort_library),
+                ..options
+            };
+            Ok((name, options))
+        });
+        checked.collect()
     }
 
     fn refuse<T>(&self, key: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {

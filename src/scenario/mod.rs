@@ -16,7 +16,10 @@ pub use check::{Known, Model, Scenario, load};
 pub use error::Invalid;
 pub use family::{FamilyOptions, Normalization, Postprocess, Thresholds};
 pub use host::HostOptions;
-pub use options::{EngineOptions, Fault, NullOptions, Optimization, OrtOptions};
+pub use options::{
+    CardOptions, DeviceOptions, EngineOptions, Fault, NullOptions, Optimization, OrtOptions,
+    Provider, Transfers,
+};
 pub use plan::{Cell, CellId, MAX_CELLS, Plan};
 pub use source::Source;
 pub use wire::{Matrix, Measure, Mode, Precision, SCHEMA, json_schema};

@@ -1,6 +1,7 @@
 //! Keys of a scenario that one engine alone understands. Named here because the file format is
 //! one; what they mean is the engine's business.
 
+use crate::cuda::Wait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -26,6 +27,74 @@ pub struct OrtOptions {
     pub arena: bool,
     /// How far ONNX Runtime rewrites the graph at load time.
     pub optimization: Optimization,
+    /// Execution provider on a card; on the CPU it is always ONNX Runtime's own.
+    pub provider: Provider,
+    /// Whether the CUDA provider may compute 32 bit floats in TF32, which it does by itself from
+    /// compute capability 8.0 on: 10 bits of mantissa instead of 23.
+    pub tf32: bool,
+    /// Whether the TensorRT provider keeps built engines and timings for the next launch.
+    pub engine_cache: bool,
+    /// How tensors reach a card and come back.
+    pub transfers: Transfers,
+    /// Whether inference on a card is recorded once as a CUDA graph and then launched as a whole.
+    pub cuda_graph: bool,
+    /// How the host waits for a card.
+    pub wait: Wait,
+    /// Streams on a card: 1, or 3 for one each for transfers to it, inference and transfers from
+    /// it.
+    pub streams: u32,
+}
+
+/// ONNX Runtime's execution provider on a card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// CUDA kernels, cuDNN and cuBLAS.
+    #[default]
+    Cuda,
+    /// TensorRT; what it does not take falls to CUDA, and the cell is marked.
+    TensorRt,
+}
+
+/// How tensors reach a card and come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transfers {
+    /// From and to page-locked memory, which the card reaches directly.
+    #[default]
+    Pinned,
+    /// From and to ordinary memory, which the driver copies once more.
+    Pageable,
+    /// Once, in the first iteration: every later one computes on the same input and is no end to
+    /// end.
+    None,
+}
+
+/// What a scenario says about the work on a card, whatever the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CardOptions {
+    /// How tensors travel.
+    pub transfers: Transfers,
+    /// Whether inference is launched as a graph.
+    pub cuda_graph: bool,
+    /// How the host waits.
+    pub wait: Wait,
+    /// Whether transfers have streams of their own.
+    pub own_streams: bool,
+}
+
+/// `[device."gpu:…"]`: what holds on that device alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceOptions {
+    /// The TensorRT library for this device, relative to the scenario file; the others of its
+    /// release are taken from the same folder.
+    pub tensorrt_library: Option<PathBuf>,
+    /// The ONNX Runtime library for this device, relative to the scenario file.
+    pub ort_library: Option<PathBuf>,
+    /// Clock in MHz at which the card's multiprocessors are held while its cells are measured. It
+    /// needs the right to set clocks, and is undone whatever happens.
+    pub lock_clock_mhz: Option<u32>,
 }
 
 /// Graph optimisation level of ONNX Runtime.
@@ -42,8 +111,9 @@ pub enum Optimization {
     All,
 }
 
-/// `[engine.null]`: an engine that computes nothing and can be told to misbehave.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// `[engine.null]`: an engine that computes nothing and can be told to misbehave. On a card it
+/// moves the tensors there and back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NullOptions {
     /// Microseconds that inference spins the processor; 0 returns at once.
@@ -53,6 +123,14 @@ pub struct NullOptions {
     pub work: u64,
     /// The same for single models, by the name of their file without its extension.
     pub work_of: BTreeMap<String, u64>,
+    /// How tensors reach a card and come back.
+    pub transfers: Transfers,
+    /// Whether the work on a card is recorded once as a CUDA graph and then launched as a whole.
+    pub cuda_graph: bool,
+    /// How the host waits for a card.
+    pub wait: Wait,
+    /// Streams on a card: 1, or 3 for one each for transfers to it, its work and transfers from it.
+    pub streams: u32,
     /// What goes wrong.
     pub fault: Option<Fault>,
     /// In which launches (counted from 0) it goes wrong; empty means in all.
@@ -85,6 +163,60 @@ pub enum Fault {
 
 impl Default for OrtOptions {
     fn default() -> Self {
-        Self { library: None, arena: true, optimization: Optimization::All }
+        Self {
+            library: None,
+            arena: true,
+            optimization: Optimization::All,
+            provider: Provider::default(),
+            tf32: true,
+            engine_cache: true,
+            transfers: Transfers::default(),
+            cuda_graph: false,
+            wait: Wait::default(),
+            streams: 1,
+        }
+    }
+}
+
+impl Default for NullOptions {
+    fn default() -> Self {
+        Self {
+            spin_us: 0,
+            work: 0,
+            work_of: BTreeMap::new(),
+            transfers: Transfers::default(),
+            cuda_graph: false,
+            wait: Wait::default(),
+            streams: 1,
+            fault: None,
+            fault_launches: Vec::new(),
+            fault_iteration: 0,
+        }
+    }
+}
+
+impl OrtOptions {
+    /// Those about the work on a card.
+    pub fn card(&self) -> CardOptions {
+        let Self { transfers, cuda_graph, wait, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+    }
+}
+
+impl NullOptions {
+    /// Those about the work on a card.
+    pub fn card(&self) -> CardOptions {
+        let Self { transfers, cuda_graph, wait, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+    }
+}
+
+impl Provider {
+    /// Name in scenarios.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+        }
     }
 }

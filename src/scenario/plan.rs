@@ -7,7 +7,7 @@ use super::{
 use crate::device::Device;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// Most cells a scenario may have: at a second each this is almost three hours.
 pub const MAX_CELLS: u64 = 10_000;
@@ -89,6 +89,9 @@ impl Scenario {
                 }
             }
         }
+        // Two names may stand for one device.
+        let mut seen = HashSet::new();
+        cells.retain(|cell: &Cell| seen.insert(cell.hash()));
         Plan { cells }
     }
 }

@@ -4,11 +4,11 @@
 use super::{
     family::{Normalization, Postprocess},
     host::HostOptions,
-    options::EngineOptions,
+    options::{DeviceOptions, EngineOptions},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Version of the scenario format that this build reads.
 pub const SCHEMA: u32 = 1;
@@ -40,6 +40,9 @@ pub struct File {
     /// Options of single engines.
     #[serde(default)]
     pub engine: EngineOptions,
+    /// Options of single devices, by what `matrix.device` calls them.
+    #[serde(default)]
+    pub device: BTreeMap<String, DeviceOptions>,
 }
 
 /// `[[model]]`: one model file. Exactly one of `path` and `fetch` is given.

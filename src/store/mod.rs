@@ -3,6 +3,7 @@
 
 mod record;
 mod samples;
+mod telemetry;
 
 pub use record::{
     MeasuredRecord, PlannedCell, Record, RecordOutcome, RunInfo, SCHEMA, ScenarioInfo,
@@ -147,6 +148,10 @@ impl Folder {
             let bytes = encode_samples(&measured.samples);
             digest = sha256(&bytes);
             os::write_atomic(&self.path.join(format!("{stem}.samples")), &bytes)?;
+            if let Some(telemetry) = &measured.telemetry {
+                let table = telemetry::encode(&telemetry.readings).map_err(io::Error::other)?;
+                os::write_atomic(&self.path.join(format!("{stem}.telemetry.csv")), &table)?;
+            }
         }
         if !launched.detections.is_empty() {
             make_folder(&self.path.join("detections"))?;

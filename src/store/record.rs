@@ -1,13 +1,13 @@
 //! The types that a run folder holds. docs/RESULTS.md explains them to users.
 
 use crate::{
-    device::Device,
+    device::{Device, Inventory},
     engine::Runtime,
     os::{Conditions, FilePath, Host},
     runner::{Facts, Failure, HostStages, ImageFacts, Launched, ModelFacts, Outcome, Reason},
-    scenario::{Cell, CellId, EngineOptions, FamilyOptions, Measure},
+    scenario::{Cell, CellId, DeviceOptions, EngineOptions, FamilyOptions, Measure},
     stats::{self, Summary},
-    timing::{Sample, Span},
+    timing::{Flags, Sample, Span},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,6 +51,12 @@ pub struct RunInfo {
     pub host_stages: Option<HostStages>,
     /// Engine options.
     pub engine: EngineOptions,
+    /// Options of single devices, by their name in the scenario.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub device: BTreeMap<String, DeviceOptions>,
+    /// The driver and the cards as they were when the run began; none where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
     /// All cells.
     pub cells: Vec<PlannedCell>,
 }
@@ -122,6 +128,9 @@ pub struct MeasuredRecord {
     pub iterations: usize,
     /// Iterations after the warm-up whose thread waited for a processor.
     pub preempted: usize,
+    /// Iterations after the warm-up in which the card was held back.
+    #[serde(default)]
+    pub throttled: usize,
     /// Facts about the launch.
     #[serde(flatten)]
     pub facts: Facts,
@@ -137,7 +146,8 @@ impl Record {
         let outcome = match &launched.outcome {
             Outcome::Measured(measured) => RecordOutcome::Measured(Box::new(MeasuredRecord {
                 iterations: measured.samples.len(),
-                preempted: preempted(&measured.samples),
+                preempted: count(&measured.samples, |flags| flags.preempted),
+                throttled: count(&measured.samples, |flags| flags.throttled),
                 facts: measured.facts.clone(),
                 stages: summaries(&measured.samples, level),
                 samples_sha256,
@@ -158,9 +168,9 @@ impl Record {
     }
 }
 
-/// Number of iterations after the warm-up that were preempted.
-pub fn preempted(samples: &[Sample]) -> usize {
-    samples.iter().filter(|sample| !sample.flags.warmup && sample.flags.preempted).count()
+/// Number of iterations after the warm-up that are flagged so.
+pub fn count(samples: &[Sample], flagged: impl Fn(&Flags) -> bool) -> usize {
+    samples.iter().filter(|sample| !sample.flags.warmup && flagged(&sample.flags)).count()
 }
 
 fn summaries(samples: &[Sample], level: f64) -> BTreeMap<Span, Summary> {

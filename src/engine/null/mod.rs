@@ -1,12 +1,14 @@
 //! The empty engine: computes nothing, reads no file. It shows what the harness itself costs and,
 //! told to misbehave, how a launch is lost.
 
+mod card;
 mod fault;
 
-use super::{Engine, Error, LoadSpec, Runtime, Session};
+use super::{Engine, Error, LoadSpec, Place, Request, Runtime, Session};
 use crate::{
+    device::Kind,
     os::{Clock, MonotonicClock},
-    scenario::{EngineOptions, Fault, Precision},
+    scenario::{Fault, Precision},
     tensor::{DType, Dim, ModelIo, Outputs, Shape, Tensor, TensorInfo, TensorSet, TensorView},
     timing::{Marks, Stage},
     unit::Nanos,
@@ -30,7 +32,11 @@ struct NullSession {
     spin: Nanos,
     work: u64,
     clock: MonotonicClock,
-    /// What goes wrong in this launch.
+    schedule: Schedule,
+}
+
+/// What goes wrong in this launch, and when.
+struct Schedule {
     fault: Option<Fault>,
     fault_iteration: u64,
     iteration: u64,
@@ -45,31 +51,62 @@ impl Engine for Null {
         false
     }
 
-    fn runtime(&self, _: &EngineOptions) -> Result<Runtime, Error> {
+    fn runtime(&self, _: &Place) -> Result<Runtime, Error> {
         Ok(Runtime { version: env!("CARGO_PKG_VERSION").into(), library: None })
     }
 
+    /// It reads no model and has the inputs and outputs of one family.
+    fn obstacle(&self, request: &Request<'_>) -> Option<String> {
+        (request.family != FAMILY).then(|| {
+            format!(
+                "engine `null` reads no model and pretends to be one of family `{FAMILY}`, not \
+                 `{}`; use that family",
+                request.family
+            )
+        })
+    }
+
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
-        let options = &spec.options.null;
-        let concerned =
-            options.fault_launches.is_empty() || options.fault_launches.contains(&spec.launch);
+        if spec.place.device.kind == Kind::Gpu {
+            return card::load(spec);
+        }
+        let shape = output_shape(spec.batch)?;
         Ok(Box::new(NullSession {
             io: io(),
-            outputs: outputs(spec.batch)?,
+            outputs: vec![Tensor::zeros("output0", shape)],
             precision: spec.precision,
-            spin: Nanos(options.spin_us.saturating_mul(1000)),
+            spin: Nanos(spec.place.options.null.spin_us.saturating_mul(1000)),
             work: work_of(spec),
             clock: MonotonicClock::new(),
+            schedule: Schedule::new(spec),
+        }))
+    }
+}
+
+impl Schedule {
+    fn new(spec: &LoadSpec<'_>) -> Self {
+        let options = &spec.place.options.null;
+        let concerned =
+            options.fault_launches.is_empty() || options.fault_launches.contains(&spec.launch);
+        Self {
             fault: options.fault.filter(|_| concerned),
             fault_iteration: options.fault_iteration,
             iteration: 0,
-        }))
+        }
+    }
+
+    /// Begins an iteration, and commits the fault if this is the one.
+    fn tick(&mut self) -> Result<(), Error> {
+        let Some(fault) = self.fault else { return Ok(()) };
+        let due = self.iteration == self.fault_iteration;
+        self.iteration += 1;
+        if due { fault::commit(fault) } else { Ok(()) }
     }
 }
 
 /// Steps of arithmetic per run: those of the model's file, else those of all.
 fn work_of(spec: &LoadSpec<'_>) -> u64 {
-    let options = &spec.options.null;
+    let options = &spec.place.options.null;
     let name = spec.model.file_stem().unwrap_or_default().to_string_lossy();
     options.work_of.get(name.as_ref()).copied().unwrap_or(options.work)
 }
@@ -89,10 +126,9 @@ fn io() -> ModelIo {
     }
 }
 
-fn outputs(batch: usize) -> Result<TensorSet, Error> {
-    let shape = Shape::new(&[batch, ROWS, ANCHORS])
-        .ok_or_else(|| Error::Unsupported(format!("batch {batch} is too large")))?;
-    Ok(vec![Tensor::zeros("output0", shape)])
+fn output_shape(batch: usize) -> Result<Shape, Error> {
+    Shape::new(&[batch, ROWS, ANCHORS])
+        .ok_or_else(|| Error::Unsupported(format!("batch {batch} is too large")))
 }
 
 impl Outputs for NullSession {
@@ -117,9 +153,7 @@ impl Session for NullSession {
 
     fn run(&mut self, _: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
         marks.enter(Stage::Inference);
-        if let Some(fault) = self.fault {
-            self.commit(fault)?;
-        }
+        self.schedule.tick()?;
         if self.spin > Nanos::ZERO {
             self.spin();
         }
@@ -130,13 +164,6 @@ impl Session for NullSession {
 }
 
 impl NullSession {
-    /// Commits `fault` if this is its iteration, and counts.
-    fn commit(&mut self, fault: Fault) -> Result<(), Error> {
-        let due = self.iteration == self.fault_iteration;
-        self.iteration += 1;
-        if due { fault::commit(fault) } else { Ok(()) }
-    }
-
     fn spin(&self) {
         let start = self.clock.now();
         while self.clock.now().since(start) < self.spin {
@@ -156,18 +183,18 @@ fn work(steps: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::NullOptions;
+    use crate::scenario::{EngineOptions, NullOptions};
     use std::{path::Path, sync::atomic::AtomicU8};
 
     fn session(null: NullOptions, launch: u32) -> Box<dyn Session> {
-        let options = EngineOptions { null, ..EngineOptions::default() };
+        let place = Place::cpu(EngineOptions { null, ..EngineOptions::default() });
         let spec = LoadSpec {
             model: Path::new("no such file"),
             threads: 1,
             batch: 2,
             precision: Precision::Fp16,
             launch,
-            options: &options,
+            place: &place,
         };
         Null.load(&spec).unwrap()
     }

@@ -1,7 +1,7 @@
 //! Finds the ONNX Runtime library, says in advance why it cannot be used, and opens it once.
 
-use super::{Error, chain, elf, sys};
-use crate::{fetch, os::printable, scenario::OrtOptions};
+use super::{Error, Place, chain, elf, sys};
+use crate::{fetch, os::printable};
 use std::{
     env, fmt, fs, io,
     path::{Path, PathBuf},
@@ -12,8 +12,8 @@ use std::{
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// What helps when the library cannot be used.
-const CURE: &str = "run `trtbench fetch runtime`, or give another library by engine.ort.library \
-                    or ORT_DYLIB_PATH";
+const CURE: &str = "run `trtbench fetch runtime`, or give another library by engine.ort.library, \
+                    ort_library of the [device] or ORT_DYLIB_PATH";
 
 /// The library and environment of this process; ONNX Runtime allows no second one.
 static OPENED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
@@ -21,6 +21,8 @@ static OPENED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::
 /// Who named a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
+    /// The scenario, for this device alone.
+    Device,
     /// The scenario.
     Scenario,
     /// The environment variable `ORT_DYLIB_PATH`.
@@ -41,6 +43,7 @@ pub struct Library {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Device => "ort_library of its [device]",
             Self::Scenario => "engine.ort.library",
             Self::Variable => VARIABLE,
             Self::Cache => "trtbench fetch runtime",
@@ -54,27 +57,29 @@ impl fmt::Display for Library {
     }
 }
 
-/// Finds the library: the scenario's, else that of `ORT_DYLIB_PATH`, else the fetched one. A
+/// Finds the library: the scenario's for this device, else its for all, else that of `ORT_DYLIB_PATH`, else the fetched one. A
 /// library that was named but is not there is an error, not a reason to take the next.
 ///
 /// # Errors
 /// [`Error::Unavailable`] says what to do.
-pub fn locate(options: &OrtOptions) -> Result<Library, Error> {
+pub fn locate(place: &Place) -> Result<Library, Error> {
     let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let fetched = || fetch::runtime_path(&fetch::cache_dir().ok()?);
-    let library = choose(options.library.clone(), variable, fetched)
+    let named = [place.device_options.ort_library.clone(), place.options.ort.library.clone()];
+    let library = choose(named, variable, fetched)
         .ok_or_else(|| Error::Unavailable(format!("there is no ONNX Runtime library: {CURE}")))?;
     let path = std::path::absolute(&library.path).map_err(|error| library.unusable(&error))?;
     Ok(Library { path, ..library })
 }
 
 fn choose(
-    scenario: Option<PathBuf>,
+    [device, scenario]: [Option<PathBuf>; 2],
     variable: Option<PathBuf>,
     fetched: impl FnOnce() -> Option<PathBuf>,
 ) -> Option<Library> {
     let by = |source| move |path| Library { path, source };
-    let named = scenario.map(by(Source::Scenario)).or(variable.map(by(Source::Variable)));
+    let scenario = device.map(by(Source::Device)).or(scenario.map(by(Source::Scenario)));
+    let named = scenario.or(variable.map(by(Source::Variable)));
     named.or_else(|| fetched().map(by(Source::Cache)))
 }
 
@@ -161,8 +166,10 @@ mod tests {
     fn the_scenario_wins_over_the_variable_and_that_over_the_cache() {
         let path = |name: &str| Some(PathBuf::from(name));
         let source = |scenario, variable, cache| {
-            choose(scenario, variable, || cache).map(|library: Library| library.source)
+            choose([None, scenario], variable, || cache).map(|library: Library| library.source)
         };
+        let device = choose([path("d"), path("a")], path("b"), || path("c"));
+        assert_eq!(device.map(|library| library.source), Some(Source::Device));
         assert_eq!(source(path("a"), path("b"), path("c")), Some(Source::Scenario));
         assert_eq!(source(None, path("b"), path("c")), Some(Source::Variable));
         assert_eq!(source(None, None, path("c")), Some(Source::Cache));

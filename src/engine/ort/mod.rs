@@ -1,34 +1,30 @@
-//! ONNX Runtime, loaded at run time, on the processor.
+//! ONNX Runtime, loaded at run time, on the processor or on a card.
 //!
 //! Its own defaults are kept wherever the scenario says nothing, the spinning of its threads
-//! between operators included: that is what its users get. No other execution provider is
-//! registered, so it cannot fall back from one.
+//! between operators included: that is what its users get.
 
+mod build;
+mod card;
 mod elf;
 mod library;
+mod profile;
 mod sys;
 mod value;
 
 pub use library::{Library, Source, locate};
 
 use super::{
-    Engine, Error, LoadSpec, Runtime, Session, check_count,
-    foreign::{chain, guarded},
+    Engine, Error, LoadSpec, Place, Placement, Request, Runtime, Session, check_count,
+    foreign::chain,
 };
 use crate::{
+    device::Kind,
     os::printable,
-    scenario::{EngineOptions, Optimization, OrtOptions, Precision},
+    scenario::{Optimization, OrtOptions, Precision, Provider},
     tensor::{ModelIo, Outputs, TensorSet, TensorView},
     timing::{Marks, Stage},
 };
-use ::ort::{
-    ep,
-    session::{
-        self,
-        builder::{GraphOptimizationLevel, SessionBuilder},
-    },
-    value::DynValue,
-};
+use ::ort::{session, value::DynValue};
 
 /// Runs ONNX files through the ONNX Runtime library that [`locate`] finds.
 pub struct Ort;
@@ -46,53 +42,47 @@ impl Engine for Ort {
         "ort"
     }
 
-    fn runtime(&self, options: &EngineOptions) -> Result<Runtime, Error> {
-        let library = locate(&options.ort)?;
+    fn runtime(&self, place: &Place) -> Result<Runtime, Error> {
+        let library = locate(place)?;
         Ok(Runtime { version: library.version()?, library: Some(printable(&library.path)) })
     }
 
+    /// TensorRT makes 16 bit floats of 32 bit ones by itself; everything else is computed in the
+    /// precision of the graph.
+    fn obstacle(&self, request: &Request<'_>) -> Option<String> {
+        let tensorrt = request.device == Kind::Gpu
+            && request.options.ort.provider == Provider::TensorRt
+            && request.weights == Some(Precision::Fp32);
+        match request.precision {
+            Precision::Fp16 if tensorrt => None,
+            _ => request.other_weights(),
+        }
+    }
+
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
-        let environment = locate(&spec.options.ort)?.environment()?;
+        if spec.place.device.kind == Kind::Gpu {
+            return card::load(spec);
+        }
+        let environment = locate(spec.place)?.environment()?;
         spec.check_file()?;
-        let blame = |words: &str| spec.model_error(&format!("ONNX Runtime: {words}"));
-        let builder = session::Session::builder(&environment).map_err(|e| blame(&chain(&e)))?;
-        let mut builder = configure(builder, spec).map_err(|words| blame(&words))?;
-        let session = guarded(|| builder.commit_from_file(spec.model))
-            .map_err(|panic| blame(&panic))?
-            .map_err(|error| blame(&chain(&error)))?;
+        let session = build::session(&environment, spec, build::Extras::default())?;
         let io = value::describe(&session);
         spec.check_batch(&io)?;
         Ok(Box::new(OrtSession {
             outputs: Vec::with_capacity(io.outputs.len()),
-            executed: executed(spec.precision, &spec.options.ort),
+            executed: executed(spec.precision, &spec.place.options.ort),
             threads: spec.threads,
             session,
             io,
         }))
     }
-}
 
-fn configure(builder: SessionBuilder, spec: &LoadSpec<'_>) -> Result<SessionBuilder, String> {
-    let options = &spec.options.ort;
-    let cpu = ep::CPU::default().with_arena_allocator(options.arena).build().error_on_failure();
-    let builder = builder.with_optimization_level(level(options.optimization)).map_err(words)?;
-    let builder = builder.with_intra_threads(spec.threads).map_err(words)?;
-    let builder = builder.with_inter_threads(1).map_err(words)?;
-    let builder = builder.with_parallel_execution(false).map_err(words)?;
-    builder.with_execution_providers([cpu]).map_err(words)
-}
-
-/// An error of the builder carries the builder; only its words are wanted.
-fn words<R>(error: ::ort::Error<R>) -> String {
-    error.message().to_owned()
-}
-
-fn level(optimization: Optimization) -> GraphOptimizationLevel {
-    match optimization {
-        Optimization::Disable => GraphOptimizationLevel::Disable,
-        Optimization::Basic => GraphOptimizationLevel::Level1,
-        Optimization::Extended => GraphOptimizationLevel::Level2,
-        Optimization::All => GraphOptimizationLevel::All,
+    fn placement(
+        &self,
+        spec: &LoadSpec<'_>,
+        inputs: &TensorSet,
+    ) -> Result<Option<Placement>, Error> {
+        profile::placement(spec, inputs).map(Some)
     }
 }
 

@@ -1,9 +1,14 @@
-//! Asks an ONNX Runtime library for its version, which the `ort` crate tells only of libraries
-//! that are too old for it. The only foreign calls of this engine that are not `ort`'s.
+//! What cannot be said to the `ort` crate in safe words: a library's version, a stream of ours, and
+//! where a tensor lies on a card.
 #![allow(unsafe_code)]
 
+use crate::cuda::{DeviceSlice, Stream};
 use libloading::{Library, Symbol};
-use ort::sys::{ORT_API_VERSION, OrtApiBase};
+use ort::{
+    ep,
+    sys::{ORT_API_VERSION, OrtApiBase},
+    value::DynTensor,
+};
 use std::{ffi::CStr, mem::ManuallyDrop, path::Path};
 
 /// What a library says of itself.
@@ -50,4 +55,42 @@ pub fn ask_version(path: &Path) -> Result<Answer, NoAnswer> {
     // SAFETY: any number may be asked for; null is the answer to an unknown one.
     let speaks_our_api = !unsafe { (base.GetApi)(ORT_API_VERSION) }.is_null();
     Ok(Answer { version, speaks_our_api })
+}
+
+/// Lets the CUDA provider compute in that stream, which outlives the session.
+pub fn cuda_in(provider: ep::CUDA, stream: &Stream) -> ep::CUDA {
+    // SAFETY: a session on a card is dropped before the stream it was given, by the order of
+    // `CardSession`'s fields.
+    unsafe { provider.with_compute_stream(stream.handle().cast()) }
+}
+
+/// Lets the TensorRT provider compute in that stream, which outlives the session.
+pub fn tensorrt_in(provider: ep::TensorRT, stream: &Stream) -> ep::TensorRT {
+    // SAFETY: as in `cuda_in`.
+    unsafe { provider.with_compute_stream(stream.handle().cast()) }
+}
+
+/// Where a tensor lies on a card; nowhere if it holds no plain numbers.
+pub fn memory_of(tensor: &DynTensor) -> DeviceSlice<'_> {
+    let bytes = tensor.size().unwrap_or(0);
+    // SAFETY: ONNX Runtime has allocated that many bytes there, and frees them with the tensor.
+    unsafe { DeviceSlice::from_raw(tensor.data_ptr().addr() as u64, bytes) }
+}
+
+/// Loads a library for good, so that others which need one of its name find this one.
+pub fn preload(path: &Path) -> Result<(), libloading::Error> {
+    #[cfg(unix)]
+    {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: running a library's initialisers is what loading it means; the user has named it.
+        let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }?;
+        std::mem::forget(library);
+    }
+    #[cfg(not(unix))]
+    {
+        // SAFETY: as above.
+        let library = unsafe { Library::new(path) }?;
+        std::mem::forget(library);
+    }
+    Ok(())
 }

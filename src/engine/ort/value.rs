@@ -1,12 +1,17 @@
 //! Between this project's tensors and ONNX Runtime's, without copying.
 
-use crate::tensor::{
-    DType, Data, Dim, Elements, MAX_RANK, ModelIo, Shape, Tensor, TensorInfo, TensorView,
+use super::sys;
+use crate::{
+    engine::card::Output,
+    tensor::{
+        DType, Data, Dim, Elements, MAX_RANK, ModelIo, Shape, Tensor, TensorInfo, TensorView,
+    },
 };
 use ort::{
     session::{Session, SessionInputValue},
     value::{
-        DynValue, Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType,
+        DynTensor, DynValue, Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef,
+        ValueType,
     },
 };
 use std::fmt::Debug;
@@ -70,6 +75,18 @@ fn borrow<'a, T: PrimitiveTensorElementType + Clone + Debug + 'static>(
     // ONNX Runtime counts in signed numbers; no tensor in memory comes near their end.
     let dims: ort::value::Shape = shape.dims().iter().map(|&n| n as i64).collect::<Vec<_>>().into();
     Ok(TensorRef::from_array_view((dims, data))?.into())
+}
+
+/// Where an output lies on a card; `None` if it is of a type that is not known here.
+pub fn place(tensor: &DynTensor) -> Option<Output<'_>> {
+    let dtype = dtype(*tensor.data_type());
+    let dims = tensor.shape().iter().map(|&n| usize::try_from(n).ok());
+    let shape = Shape::new(&dims.collect::<Option<Vec<_>>>()?)?;
+    matches!(dtype, DType::F32 | DType::I32 | DType::I64).then(|| Output {
+        memory: sys::memory_of(tensor),
+        shape,
+        dtype,
+    })
 }
 
 /// Borrows an output; `None` for a type that is none of [`Elements`].

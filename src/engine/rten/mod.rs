@@ -7,11 +7,12 @@
 mod value;
 
 use super::{
-    Engine, Error, LoadSpec, Runtime, Session, check_count,
+    Engine, Error, LoadSpec, Place, Request, Runtime, Session, check_count,
     foreign::{chain, guarded},
 };
 use crate::{
-    scenario::{EngineOptions, Precision},
+    device::Kind,
+    scenario::Precision,
     tensor::{ModelIo, Outputs, TensorSet, TensorView},
     timing::{Marks, Stage},
 };
@@ -42,13 +43,22 @@ impl Engine for Rten {
         "rten"
     }
 
-    fn runtime(&self, _: &EngineOptions) -> Result<Runtime, Error> {
+    fn obstacle(&self, request: &Request<'_>) -> Option<String> {
+        if request.device == Kind::Gpu {
+            return Some(
+                "engine `rten` computes on the CPU alone; on a card use engine `ort`".to_owned(),
+            );
+        }
+        request.other_weights()
+    }
+
+    fn runtime(&self, _: &Place) -> Result<Runtime, Error> {
         refuse_timing(std::env::var_os("RTEN_TIMING").is_some())?;
         Ok(Runtime { version: VERSION.into(), library: None })
     }
 
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
-        self.runtime(spec.options)?;
+        self.runtime(spec.place)?;
         spec.check_file()?;
         let model = open(spec)?;
         let io = value::describe(&model);

@@ -34,6 +34,7 @@ pub fn span(span: Span) -> RGBColor {
         Span::Inference => BLUE,
         Span::DeviceToHost => PURPLE,
         Span::Postprocess => VERMILION,
+        Span::Enqueue => GREEN,
         Span::EndToEnd => PALE,
         Span::Remainder => RGBColor(0xbb, 0xbb, 0xbb),
     }

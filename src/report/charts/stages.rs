@@ -36,10 +36,9 @@ pub struct Stages<'a> {
 
 /// What a bar is made of, in order.
 fn parts(cell: &CellResult) -> impl Iterator<Item = (Span, Nanos)> {
-    let part = |span: &Span| *span != Span::EndToEnd;
     Span::ALL
         .into_iter()
-        .filter(part)
+        .filter(|span| span.is_part())
         .filter_map(|span| Some((span, cell.stages.get(&span)?.median)))
 }
 
@@ -183,7 +182,7 @@ fn frame(
     let subtitle = format!("Median time per iteration, by stage · on {device}");
     let mut frame = Frame::new(run, &title, &subtitle);
     for span in Span::ALL {
-        if span != Span::EndToEnd && cells.iter().any(|cell| cell.stages.contains_key(&span)) {
+        if span.is_part() && cells.iter().any(|cell| cell.stages.contains_key(&span)) {
             frame.mark(Mark::Area(palette::span(span)), &words(span));
         }
     }

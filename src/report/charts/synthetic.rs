@@ -95,6 +95,8 @@ fn info() -> RunInfo {
         options: BTreeMap::new(),
         host_stages: None,
         engine: EngineOptions::default(),
+        device: BTreeMap::new(),
+        inventory: None,
         cells: Vec::new(),
     }
 }
@@ -108,6 +110,7 @@ fn launch(cell: &Cell, launch: u32, samples: Vec<Sample>) -> Launch {
     let measured = MeasuredRecord {
         iterations: samples.len(),
         preempted: 0,
+        throttled: 0,
         facts: facts(),
         stages: Span::ALL.into_iter().filter_map(summary).collect(),
         samples_sha256: String::new(),
@@ -139,6 +142,8 @@ fn facts() -> Facts {
         cpu_of: CpuOf::Thread,
         harness: Nanos::ZERO,
         peak_memory_bytes: None,
+        placement: None,
+        telemetry: None,
     }
 }
 

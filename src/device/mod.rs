@@ -1,0 +1,70 @@
+//! Which hardware is here, what fits it, and how it is doing. Knows no engine and no model.
+
+mod gpu;
+pub mod telemetry;
+
+pub use gpu::{CudaView, Gpu, Inventory};
+
+use crate::os::Host;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Kind of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The host's processors.
+    Cpu,
+    /// A graphics card.
+    Gpu,
+}
+
+/// A device that cells run on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Device {
+    /// Kind.
+    pub kind: Kind,
+    /// Product name; for a device that was not found, what the scenario calls it.
+    pub name: String,
+    /// What tells it from all others: a GPU's UUID; for a CPU its model name and host. Empty for a
+    /// device that was not found.
+    pub uuid: String,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name)
+    }
+}
+
+impl Device {
+    /// The host's processors.
+    pub fn cpu(host: &Host) -> Self {
+        let uuid = format!("cpu:{}@{}", host.cpu, host.name);
+        Self { kind: Kind::Cpu, name: host.cpu.clone(), uuid }
+    }
+
+    /// A card.
+    pub fn gpu(gpu: &Gpu) -> Self {
+        Self { kind: Kind::Gpu, name: gpu.name.clone(), uuid: gpu.uuid.to_string() }
+    }
+
+    fn missing(name: &str) -> Self {
+        Self { kind: Kind::Gpu, name: name.to_owned(), uuid: String::new() }
+    }
+}
+
+/// Whether a scenario's name of a device means a card, so that cards have to be looked for.
+pub fn names_gpu(name: &str) -> bool {
+    name.starts_with("gpu:")
+}
+
+/// The devices that a scenario's name stands for. A card that is not there comes back without a
+/// UUID, under the name that the scenario has for it.
+pub fn resolve(name: &str, host: &Host, inventory: &Inventory) -> Vec<Device> {
+    if !names_gpu(name) {
+        return vec![Device::cpu(host)];
+    }
+    let found: Vec<Device> = inventory.selected(name).map(Device::gpu).collect();
+    if found.is_empty() { vec![Device::missing(name)] } else { found }
+}

@@ -1,0 +1,238 @@
+//! The stages on a card: tensors to it, inference, tensors back, handed over one after the other and
+//! timed by the card's own events while the host's clock runs beside. Knows no engine: what computes
+//! is an [`OnCard`].
+
+mod host;
+mod pins;
+
+use self::{host::HostOutput, pins::Pins};
+use super::{Error, Session};
+use crate::{
+    cuda::{self, Context, DeviceSlice, Driver, Event, Stream},
+    device::Device,
+    scenario::{CardOptions, Precision, Transfers},
+    tensor::{DType, ModelIo, Outputs, Shape, Tensor, TensorSet, TensorView},
+    timing::{Marks, Stage},
+    unit::Nanos,
+};
+
+/// A model that computes on a card, in a stream it is given.
+pub trait OnCard {
+    /// Inputs and outputs.
+    fn io(&self) -> &ModelIo;
+
+    /// The precision that it really computes in.
+    fn executed_precision(&self) -> Precision;
+
+    /// Makes room on the card for inputs of these shapes. Called before the first inference, and
+    /// again when a shape has changed.
+    ///
+    /// # Errors
+    /// What the engine or the driver refuses.
+    fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error>;
+
+    /// Where the input `index` is to be put.
+    ///
+    /// # Errors
+    /// What the engine does not tell.
+    fn input(&self, index: usize) -> Result<DeviceSlice<'_>, Error>;
+
+    /// Hands one inference to `stream`, without waiting for it.
+    ///
+    /// # Errors
+    /// What the engine or the driver refuses.
+    fn enqueue(&mut self, stream: &Stream) -> Result<(), Error>;
+
+    /// Where the output `index` of what was enqueued will be.
+    ///
+    /// # Errors
+    /// What the engine does not tell.
+    fn output(&self, index: usize) -> Result<Output<'_>, Error>;
+}
+
+/// An output on a card.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// Its bytes.
+    pub memory: DeviceSlice<'a>,
+    /// Its shape.
+    pub shape: Shape,
+    /// Type of its elements.
+    pub dtype: DType,
+}
+
+/// A card opened for one engine.
+pub struct Card {
+    /// The card.
+    pub context: Context,
+    /// Its compute capability.
+    pub capability: cuda::Capability,
+    /// Stream in which the engine computes.
+    pub stream: Stream,
+}
+
+/// A model on a card, as a session. Fields are dropped in order: the model before the stream it
+/// computes in.
+pub struct CardSession<M> {
+    model: M,
+    /// Shapes that the model was prepared for.
+    shapes: Vec<Shape>,
+    outputs: Vec<HostOutput>,
+    /// The memory that is locked is freed by its owner after the session is dropped.
+    pins: Pins,
+    events: Vec<Event>,
+    own_streams: Option<[Stream; 2]>,
+    options: CardOptions,
+    /// Whether inputs have reached the card at all.
+    moved: bool,
+    card: Card,
+}
+
+impl Card {
+    /// Opens the card that `device` names, which must be one of those that this process may use.
+    ///
+    /// # Errors
+    /// Without driver or card; the driver's word.
+    pub fn open(device: &Device, options: CardOptions) -> Result<Self, Error> {
+        let driver = Driver::open()?;
+        let cards = driver.cards()?;
+        let Some(card) = cards.iter().find(|card| card.uuid.as_str() == device.uuid) else {
+            let (name, uuid) = (&device.name, &device.uuid);
+            return Err(Error::Unavailable(format!("{name} ({uuid}) is not there any more")));
+        };
+        let context = Context::open(driver, card.ordinal, options.wait)?;
+        Ok(Self { stream: Stream::new(&context)?, capability: card.capability, context })
+    }
+}
+
+/// Events by what they mark.
+#[derive(Clone, Copy)]
+enum Boundary {
+    UploadStart,
+    UploadEnd,
+    InferenceStart,
+    InferenceEnd,
+    DownloadStart,
+    DownloadEnd,
+}
+
+impl<M: OnCard> CardSession<M> {
+    /// A session of a model that was loaded on that card.
+    ///
+    /// # Errors
+    /// The driver's word.
+    pub fn new(card: Card, model: M, options: CardOptions) -> Result<Self, Error> {
+        let context = &card.context;
+        let own_streams = match options.own_streams {
+            true => Some([Stream::new(context)?, Stream::new(context)?]),
+            false => None,
+        };
+        let events = (0..6).map(|_| Event::new(context)).collect::<Result<_, _>>()?;
+        let outputs = model.io().outputs.iter().map(|_| HostOutput::new(options)).collect();
+        let (shapes, pins) = (Vec::new(), Pins::default());
+        Ok(Self { model, shapes, outputs, pins, events, own_streams, options, moved: false, card })
+    }
+
+    /// Memory on the card for these tensors: anew where their shapes have changed.
+    fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
+        if !self.shapes.iter().eq(tensors.iter().map(|tensor| &tensor.shape)) {
+            self.model.prepare(tensors)?;
+            self.shapes = tensors.iter().map(|tensor| tensor.shape).collect();
+        }
+        if self.options.transfers == Transfers::Pinned {
+            self.pins.hold(&self.card.context, tensors.iter().map(Tensor::bytes))?;
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, tensors: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
+        use Boundary::{
+            DownloadEnd, DownloadStart, InferenceEnd, InferenceStart, UploadEnd, UploadStart,
+        };
+        let Self { model, outputs, events, own_streams, card, .. } = self;
+        let moves = self.options.transfers != Transfers::None || !self.moved;
+        let computes = &card.stream;
+        let [uploads, downloads] = match own_streams {
+            Some([uploads, downloads]) => [&*uploads, &*downloads],
+            None => [computes, computes],
+        };
+        let event = |boundary: Boundary| &events[boundary as usize];
+        card.context.scope(|scope| {
+            if moves {
+                scope.record(event(UploadStart), uploads)?;
+                for (index, tensor) in tensors.iter().enumerate() {
+                    scope.upload(uploads, tensor.bytes(), model.input(index)?)?;
+                }
+                scope.record(event(UploadEnd), uploads)?;
+                scope.wait_for(event(UploadEnd), computes)?;
+            }
+            marks.enter(Stage::Inference);
+            scope.record(event(InferenceStart), computes)?;
+            model.enqueue(computes)?;
+            scope.record(event(InferenceEnd), computes)?;
+            if moves {
+                marks.enter(Stage::DeviceToHost);
+                scope.wait_for(event(InferenceEnd), downloads)?;
+                scope.record(event(DownloadStart), downloads)?;
+                for (index, output) in outputs.iter_mut().enumerate() {
+                    let place = model.output(index)?;
+                    let room = output.take(&card.context, &place)?;
+                    scope.download(downloads, place.memory, room)?;
+                }
+                scope.record(event(DownloadEnd), downloads)?;
+            }
+            marks.enqueued();
+            scope.finish(event(if moves { DownloadEnd } else { InferenceEnd }))?;
+            Ok::<(), Error>(())
+        })?;
+        self.moved = true;
+        let time = |from: Boundary, to: Boundary| -> Result<Nanos, Error> {
+            Ok(self.events[to as usize].since(&self.events[from as usize])?)
+        };
+        let inference = (Stage::Inference, time(InferenceStart, InferenceEnd)?);
+        if self.options.transfers == Transfers::None {
+            marks.device([inference]);
+        } else {
+            let upload = (Stage::HostToDevice, time(UploadStart, UploadEnd)?);
+            let download = (Stage::DeviceToHost, time(DownloadStart, DownloadEnd)?);
+            marks.device([upload, inference, download]);
+        }
+        Ok(())
+    }
+}
+
+impl<M: OnCard> Outputs for CardSession<M> {
+    fn count(&self) -> usize {
+        self.outputs.len()
+    }
+
+    fn get(&self, index: usize) -> Option<TensorView<'_>> {
+        self.outputs.get(index)?.view()
+    }
+}
+
+impl<M: OnCard> Session for CardSession<M> {
+    fn io(&self) -> &ModelIo {
+        self.model.io()
+    }
+
+    fn executed_precision(&self) -> Precision {
+        self.model.executed_precision()
+    }
+
+    fn run(&mut self, inputs: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
+        marks.enter(Stage::HostToDevice);
+        super::check_count(self.model.io(), inputs)?;
+        self.prepare(inputs)?;
+        self.walk(inputs, marks)
+    }
+}
+
+impl From<cuda::Error> for Error {
+    fn from(error: cuda::Error) -> Self {
+        match error {
+            cuda::Error::Unavailable(words) => Self::Unavailable(words),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}

@@ -1,5 +1,5 @@
-//! Memory that stands for a card's or for pinned memory of the host: zeroed, and given back when it is
-//! dropped. Also the only places where bytes are moved.
+//! Memory that stands for a card's or for pinned memory of the host: zeroed, and given back when it
+//! is dropped. Also the only places where bytes are moved.
 #![allow(unsafe_code)]
 
 use std::{

@@ -1,5 +1,5 @@
-//! The host's time on the virtual clock, in nanoseconds since the driver was loaded. The ends of the
-//! streams' work are on the same clock, and kept with the streams.
+//! The host's time on the virtual clock, in nanoseconds since the driver was loaded. The ends of
+//! the streams' work are on the same clock, and kept with the streams.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The state of a process's driver: script, cards, and everything the process holds. Knows no C; what
-//! it can do is in the files beside.
+//! The state of a process's driver: script, cards, and everything the process holds. Knows no C;
+//! what it can do is in the files beside.
 
 use crate::{
     capture::{Capture, Graph},

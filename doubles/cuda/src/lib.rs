@@ -1,10 +1,11 @@
-//! A stand-in for `libcuda.so.1`: plays the script that `TRTBENCH_DOUBLE` names and keeps its ledger.
-//! It moves bytes and keeps time, but computes nothing: a kernel is only a name and a duration.
+//! A stand-in for `libcuda.so.1`: plays the script that `TRTBENCH_DOUBLE` names and keeps its
+//! ledger. It moves bytes and keeps time, but computes nothing: a kernel is only a name and a
+//! duration.
 //!
 //! Differences from the real driver, beside those: bytes move when work is submitted, not when the
-//! virtual clock gets there; streams do not slow each other down; the per-thread default stream is not
-//! there; a lost card fails every call on it, also those that only ask what it is. Handles are numbers,
-//! so programs of 64 bits are meant.
+//! virtual clock gets there; streams do not slow each other down; the per-thread default stream is
+//! not there; a lost card fails every call on it, also those that only ask what it is. Handles are
+//! numbers, so programs of 64 bits are meant.
 
 mod block;
 mod capture;

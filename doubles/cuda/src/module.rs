@@ -1,5 +1,5 @@
-//! Modules and their kernels: names in a text of PTX, or whatever name is asked for in a binary image,
-//! which is not looked into.
+//! Modules and their kernels: names in a text of PTX, or whatever name is asked for in a binary
+//! image, which is not looked into.
 
 use crate::{
     code::{Answer, Code},

@@ -1,5 +1,5 @@
-//! Streams: each is the time at which its work ends. The default stream waits for those that were not
-//! created with `CU_STREAM_NON_BLOCKING`, and they for it.
+//! Streams: each is the time at which its work ends. The default stream waits for those that were
+//! not created with `CU_STREAM_NON_BLOCKING`, and they for it.
 
 use crate::{
     code::{Answer, Code},

@@ -21,8 +21,8 @@ struct Bench {
     folder: TempDir,
 }
 
-/// A card whose times are easily told apart: copies from the host take 100 ns and 1 ns for 1 KiB, to
-/// the host 200 and 2, memsets 3000, kernels 40000, the kernel `long` 500000.
+/// A card whose times are easily told apart: copies from the host take 100 ns and 1 ns for 1 KiB,
+/// to the host 200 and 2, memsets 3000, kernels 40000, the kernel `long` 500000.
 fn card(number: u8) -> Card {
     let mut card = Card::numbered(number);
     card.timing.host_to_device = Transfer { latency_ns: 100, ns_per_kib: 1 };
@@ -245,7 +245,8 @@ fn a_graph_takes_the_time_that_the_script_gives_it() {
 fn forbidden_calls_spoil_a_capture_as_its_mode_says() {
     let allocate = |driver: &mut Driver| driver.allocate(16).map(drop);
     let wait = |driver: &mut Driver| driver.synchronise_context();
-    let cases: [(Mode, fn(&mut Driver) -> Answer<()>, bool); 4] = [
+    type Call = fn(&mut Driver) -> Answer<()>;
+    let cases: [(Mode, Call, bool); 4] = [
         (Mode::Global, allocate, true),
         (Mode::ThreadLocal, allocate, true),
         (Mode::Relaxed, allocate, false),

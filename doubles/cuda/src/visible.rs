@@ -1,5 +1,5 @@
-//! Which cards a process sees, in which order: `CUDA_DEVICE_ORDER` and `CUDA_VISIBLE_DEVICES` as the
-//! CUDA C++ Programming Guide has them. The variables are read elsewhere.
+//! Which cards a process sees, in which order: `CUDA_DEVICE_ORDER` and `CUDA_VISIBLE_DEVICES` as
+//! the CUDA C++ Programming Guide has them. The variables are read elsewhere.
 
 use trtbench_double_script::Card;
 

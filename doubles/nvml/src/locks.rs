@@ -1,5 +1,5 @@
-//! Locked clocks. The real ones are locked in the card, so that every process sees it; here they are
-//! in a file beside the script.
+//! Locked clocks. The real ones are locked in the card, so that every process sees it; here they
+//! are in a file beside the script.
 
 use serde::{Deserialize, Serialize};
 use std::{

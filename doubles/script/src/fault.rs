@@ -135,8 +135,8 @@ impl Faults {
         Self { library, faults, lost: BTreeMap::new() }
     }
 
-    /// Counts a call, on the card with this UUID, and says what becomes of it; a fault is written to
-    /// the ledger.
+    /// Counts a call, on the card with this UUID, and says what becomes of it; a fault is written
+    /// to the ledger.
     pub fn play(&mut self, call: &str, card: Option<&str>, ledger: &Writer) -> Play {
         let play = self.next(call, card);
         let result = match play {

@@ -41,8 +41,8 @@ pub fn hang() -> ! {
     }
 }
 
-/// Defines C functions that go through one Rust function, which gets the name of the call, what it is
-/// about, and the work to be done: `fn name(argument: Type) on subject => work;`.
+/// Defines C functions that go through one Rust function, which gets the name of the call, what it
+/// is about, and the work to be done: `fn name(argument: Type) on subject => work;`.
 #[macro_export]
 macro_rules! calls {
     (

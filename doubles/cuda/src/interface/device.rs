@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{
     env,
-    ffi::{c_char, c_int, c_uint},
+    ffi::{CStr, c_char, c_int, c_uint},
     ptr,
 };
 use trtbench_double_script::{Buffer, Card, Out, PciAddress, calls};
@@ -21,7 +21,8 @@ calls! {
         if flags != 0 {
             return Err(Code::ERROR_INVALID_VALUE);
         }
-        let (order, list) = (env::var("CUDA_DEVICE_ORDER").ok(), env::var("CUDA_VISIBLE_DEVICES").ok());
+        let order = env::var("CUDA_DEVICE_ORDER").ok();
+        let list = env::var("CUDA_VISIBLE_DEVICES").ok();
         driver.initialise(order.as_deref(), list.as_deref())
     };
     fn cuDriverGetVersion(version: Out<'_, c_int>) on Library => |driver| {
@@ -47,7 +48,8 @@ calls! {
         put(uuid, || Ok(driver.card(driver.device(device)?).uuid_bytes()))
     };
     fn cuDeviceTotalMem_v2(bytes: Out<'_, usize>, device: c_int) on Device(device) => |driver| {
-        put(bytes, || Ok(usize::try_from(driver.card(driver.device(device)?).memory_bytes).unwrap_or(usize::MAX)))
+        let total = driver.card(driver.device(device)?).memory_bytes;
+        put(bytes, || Ok(usize::try_from(total).unwrap_or(usize::MAX)))
     };
     fn cuDeviceGetPCIBusId(
         id: Buffer<c_char>,
@@ -79,8 +81,8 @@ extern "C" fn cuGetErrorString(error: c_int, text: Out<'_, *const c_char>) -> c_
     write_static(Code(error).text(), text)
 }
 
-fn write_static(text: Option<&'static std::ffi::CStr>, out: Out<'_, *const c_char>) -> c_int {
-    let written = out.set(text.map_or(ptr::null(), std::ffi::CStr::as_ptr));
+fn write_static(text: Option<&'static CStr>, out: Out<'_, *const c_char>) -> c_int {
+    let written = out.set(text.map_or(ptr::null(), CStr::as_ptr));
     if written && text.is_some() { Code::SUCCESS.0 } else { Code::ERROR_INVALID_VALUE.0 }
 }
 
@@ -101,7 +103,7 @@ fn bus_id(pci: PciAddress) -> String {
 fn attribute_of(card: &Card, attribute: c_int) -> c_int {
     let khz = |mhz: Option<u32>| c_int::try_from(mhz.unwrap_or(0) * 1000).unwrap_or(c_int::MAX);
     match attribute {
-        1 | 2 | 3 => MAX_THREADS,
+        1..=3 => MAX_THREADS,
         10 => 32,
         13 => khz(card.readings.max_sm_clock_mhz.at(0)),
         16 => card.multiprocessors,

@@ -1,5 +1,5 @@
-//! Memory and copies. That the host's ranges are there is for the callers to see to, as with the real
-//! driver.
+//! Memory and copies. That the host's ranges are there is for the callers to see to, as with the
+//! real driver.
 #![allow(unsafe_code, reason = "C functions have fixed names")]
 
 use super::put;

@@ -59,7 +59,8 @@ fn read_image(image: *const c_char) -> Answer<Image> {
     if BINARIES.contains(&first) {
         return Ok(Image::Binary);
     }
-    // SAFETY: an image that is no binary is a text that ends with a zero; the caller vouches for it.
+    // SAFETY: an image that is no binary is a text that ends with a zero; the caller vouches for
+    // it.
     let text = unsafe { std::ffi::CStr::from_ptr(image) };
     let text = text.to_str().ok().filter(|text| text.contains(".version"));
     Ok(Image::Ptx(text.ok_or(Code::ERROR_INVALID_IMAGE)?.to_owned()))

@@ -1,5 +1,5 @@
-//! The C functions, with the names, arguments and results of `nvml.h`. They translate; what happens is
-//! in the files above.
+//! The C functions, with the names, arguments and results of `nvml.h`. They translate; what happens
+//! is in the files above.
 
 mod lists;
 mod sensors;

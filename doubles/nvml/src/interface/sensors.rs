@@ -51,7 +51,11 @@ type Number<'a> = Out<'a, c_uint>;
 calls! {
     by super::call;
 
-    fn nvmlDeviceGetClockInfo(device: Handle, kind: c_uint, mhz: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetClockInfo(
+        device: Handle,
+        kind: c_uint,
+        mhz: Number,
+    ) on Device(device) => |nvml| {
         put(mhz, || match kind {
             0 => nvml.read_clock(device, sensor!(graphics_clock_mhz), Domain::Graphics),
             1 => nvml.read_clock(device, sensor!(sm_clock_mhz), Domain::Graphics),
@@ -59,7 +63,11 @@ calls! {
             _ => Err(Code::ERROR_NOT_SUPPORTED),
         })
     };
-    fn nvmlDeviceGetMaxClockInfo(device: Handle, kind: c_uint, mhz: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetMaxClockInfo(
+        device: Handle,
+        kind: c_uint,
+        mhz: Number,
+    ) on Device(device) => |nvml| {
         put(mhz, || match kind {
             0 => nvml.read(device, sensor!(max_graphics_clock_mhz)),
             1 => nvml.read(device, sensor!(max_sm_clock_mhz)),
@@ -67,7 +75,11 @@ calls! {
             _ => Err(Code::ERROR_NOT_SUPPORTED),
         })
     };
-    fn nvmlDeviceGetTemperature(device: Handle, kind: c_uint, celsius: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetTemperature(
+        device: Handle,
+        kind: c_uint,
+        celsius: Number,
+    ) on Device(device) => |nvml| {
         if kind != 0 {
             return Err(Code::ERROR_INVALID_ARGUMENT);
         }
@@ -82,7 +94,10 @@ calls! {
     fn nvmlDeviceGetPowerManagementLimit(device: Handle, mw: Number) on Device(device) => |nvml| {
         put(mw, || nvml.read(device, sensor!(power_limit_mw)))
     };
-    fn nvmlDeviceGetPowerManagementDefaultLimit(device: Handle, mw: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetPowerManagementDefaultLimit(
+        device: Handle,
+        mw: Number,
+    ) on Device(device) => |nvml| {
         put(mw, || nvml.read(device, sensor!(default_power_limit_mw)))
     };
     fn nvmlDeviceGetPowerManagementLimitConstraints(
@@ -111,19 +126,29 @@ calls! {
         device: Handle,
         bits: Out<'_, c_ulonglong>,
     ) on Device(device) => |nvml| put(bits, || nvml.read(device, sensor!(throttle_reasons)));
-    fn nvmlDeviceGetCurrPcieLinkGeneration(device: Handle, value: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetCurrPcieLinkGeneration(
+        device: Handle,
+        value: Number,
+    ) on Device(device) => |nvml| {
         put(value, || nvml.read(device, sensor!(pcie_generation)))
     };
     fn nvmlDeviceGetCurrPcieLinkWidth(device: Handle, value: Number) on Device(device) => |nvml| {
         put(value, || nvml.read(device, sensor!(pcie_width)))
     };
-    fn nvmlDeviceGetMaxPcieLinkGeneration(device: Handle, value: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetMaxPcieLinkGeneration(
+        device: Handle,
+        value: Number,
+    ) on Device(device) => |nvml| {
         put(value, || nvml.read(device, sensor!(max_pcie_generation)))
     };
     fn nvmlDeviceGetMaxPcieLinkWidth(device: Handle, value: Number) on Device(device) => |nvml| {
         put(value, || nvml.read(device, sensor!(max_pcie_width)))
     };
-    fn nvmlDeviceGetPcieThroughput(device: Handle, kind: c_uint, kib_s: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetPcieThroughput(
+        device: Handle,
+        kind: c_uint,
+        kib_s: Number,
+    ) on Device(device) => |nvml| {
         put(kib_s, || match kind {
             0 => nvml.read(device, sensor!(pcie_sent_kib_s)),
             1 => nvml.read(device, sensor!(pcie_received_kib_s)),
@@ -136,10 +161,18 @@ calls! {
     fn nvmlDeviceGetPersistenceMode(device: Handle, mode: Number) on Device(device) => |nvml| {
         put(mode, || nvml.read(device, sensor!(persistence)).map(c_uint::from))
     };
-    fn nvmlDeviceGetMigMode(device: Handle, now: Number, later: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetMigMode(
+        device: Handle,
+        now: Number,
+        later: Number,
+    ) on Device(device) => |nvml| {
         put_both(nvml, device, sensor!(mig_mode), now, later)
     };
-    fn nvmlDeviceGetEccMode(device: Handle, now: Number, later: Number) on Device(device) => |nvml| {
+    fn nvmlDeviceGetEccMode(
+        device: Handle,
+        now: Number,
+        later: Number,
+    ) on Device(device) => |nvml| {
         put_both(nvml, device, sensor!(ecc_enabled), now, later)
     };
     fn nvmlDeviceGetTotalEccErrors(

@@ -1,4 +1,5 @@
-//! What can be set on a card: locked clocks. That it takes rights is for a fault of the script to say.
+//! What can be set on a card: locked clocks. That it takes rights is for a fault of the script to
+//! say.
 #![allow(unsafe_code, reason = "C functions have fixed names")]
 
 use crate::{

@@ -49,9 +49,9 @@ else
 fi
 
 if command -v cargo-nextest >/dev/null; then
-  cargo nextest run --locked "${features[@]}" --no-fail-fast
+  cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast
 else
-  cargo test --locked "${features[@]}" --no-fail-fast
+  cargo test --workspace --locked "${features[@]}" --no-fail-fast
 fi
 cargo test --locked "${features[@]}" --doc
 

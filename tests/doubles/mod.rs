@@ -1,0 +1,78 @@
+//! The stand-ins for NVIDIA's libraries, in a folder where a child process finds them. It loads
+//! nothing itself: the libraries are for the programs that a test starts.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use trtbench_double_script::{ENVIRONMENT, Ledger, Library, Script};
+
+/// A script with the libraries that play it, in a folder of its own.
+pub struct Doubles(tempfile::TempDir);
+
+impl Doubles {
+    /// Both libraries.
+    pub fn new(script: &Script) -> Self {
+        Self::only(script, &[Library::Cuda, Library::Nvml])
+    }
+
+    /// These libraries. One that is left out is looked for elsewhere: where NVIDIA's own is
+    /// installed, that is found.
+    pub fn only(script: &Script, libraries: &[Library]) -> Self {
+        let doubles = Self(tempfile::tempdir().unwrap());
+        script.write(&doubles.script()).unwrap();
+        for &library in libraries {
+            let (built, names) = match library {
+                // Some programs look for the name without the version first.
+                Library::Cuda => ("cuda", ["libcuda.so.1", "libcuda.so"]),
+                Library::Nvml => ("nvml", ["libnvidia-ml.so.1", "libnvidia-ml.so"]),
+            };
+            for name in names {
+                symlink(built_library(built), doubles.0.path().join(name)).unwrap();
+            }
+        }
+        doubles
+    }
+
+    /// Where the script is.
+    pub fn script(&self) -> PathBuf {
+        self.0.path().join("script.json")
+    }
+
+    /// What a process must have in its environment to play the script.
+    pub fn environment(&self) -> [(&'static str, OsString); 2] {
+        [("LD_LIBRARY_PATH", self.0.path().into()), (ENVIRONMENT, self.script().into())]
+    }
+
+    /// Gives a process that environment; what this process sees of cards it does not get.
+    pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env_remove("CUDA_VISIBLE_DEVICES").env_remove("CUDA_DEVICE_ORDER");
+        command.envs(self.environment())
+    }
+
+    /// What the processes have written so far.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::read(&self.script()).unwrap()
+    }
+
+    /// Changes the script for processes that start from now on.
+    pub fn rewrite(&self, script: &Script) {
+        script.write(&self.script()).unwrap();
+    }
+}
+
+/// Where cargo has laid a shared library that tests depend on: beside the test, under a name
+/// without a hash.
+fn built_library(name: &str) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let path =
+        test.parent().map(|folder: &Path| folder.join(format!("libtrtbench_double_{name}.so")));
+    let path = path.unwrap();
+    assert!(fs::exists(&path).unwrap(), "cargo has built no {}", path.display());
+    path
+}

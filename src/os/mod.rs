@@ -2,6 +2,7 @@
 //! Knows nothing of benchmarks.
 
 mod clock;
+pub mod elf;
 mod files;
 mod host;
 mod process;

@@ -4,7 +4,6 @@
 //! between operators included: that is what its users get. No other execution provider is
 //! registered, so it cannot fall back from one.
 
-mod elf;
 mod library;
 mod sys;
 mod value;

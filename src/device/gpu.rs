@@ -6,6 +6,7 @@ use crate::{
         self, Capability, CudaVersion, Driver, PciAddress, Uuid,
         nvml::{self, Facts, Nvml, Reading},
     },
+    os::{Found, SearchPath, printable},
     unit::Bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,11 @@ impl Inventory {
     /// Asks driver and NVML. They may take a second, and a broken driver may hang or end the
     /// process: ask in a process that can be spared.
     pub fn read() -> Self {
+        let search = SearchPath::system();
         let (driver, cuda_problem) = split(Driver::open());
         let (nvml, nvml_problem) = split(Nvml::open());
+        let cuda_problem = cuda_problem.map(|why| why + &lying_about(&search, "libcuda.so.1"));
+        let nvml_problem = nvml_problem.map(|why| why + &lying_about(&search, "libnvidia-ml.so.1"));
         let (cards, card_problem) = match driver.map(Driver::cards) {
             Some(Err(error)) => (Vec::new(), Some(error.to_string())),
             Some(Ok(cards)) => (cards, None),
@@ -140,6 +144,19 @@ impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "gpu:{} {} ({})", self.index, self.name, self.uuid)
     }
+}
+
+/// What lies about under a library's name, for an error message that says that it does not load.
+fn lying_about(search: &SearchPath, name: &str) -> String {
+    let describe = |found: Found| {
+        let why = match (&found.problem, found.on_loader_path) {
+            (Some(problem), _) => problem.clone(),
+            (None, false) => "the system's loader does not look there".to_owned(),
+            (None, true) => return None,
+        };
+        Some(format!("; {} is there, but {why}", printable(&found.path)))
+    };
+    search.find(name).into_iter().filter_map(describe).collect()
 }
 
 fn split<T, E: ToString>(result: Result<T, E>) -> (Option<T>, Option<String>) {

@@ -3,6 +3,7 @@
 
 pub mod charts;
 pub mod csv;
+pub mod devices;
 pub mod json;
 pub mod pictures;
 pub mod table;

@@ -2,6 +2,12 @@
 //!
 //! This build measures on CPUs; a GPU in a scenario is named, not looked for.
 
+pub mod compatibility;
+mod specs;
+mod table;
+
+pub use specs::{BytesPerSecond, Figure, OperationsPerSecond, Spec, spec_of, specs};
+
 use crate::os::Host;
 use serde::{Deserialize, Serialize};
 use std::fmt;

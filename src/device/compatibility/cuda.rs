@@ -121,7 +121,7 @@ pub fn build(facts: &Facts, build: Build<'_>) -> Finding {
     let Build { name, majors, separate, instead, evidence } = build;
     let needs = format!("{name} is built for CUDA {}", listed(majors));
     let subject = format!("{name} with the CUDA runtime");
-    let install = || format!("install the libraries of CUDA {}", best(facts, majors));
+    let install = || install(facts, majors);
     let version = match &facts.cuda_runtime {
         Library::Found(version) => version,
         Library::NotFound if separate == Some(true) => {
@@ -149,6 +149,14 @@ pub fn build(facts: &Facts, build: Build<'_>) -> Finding {
     }
     let cure = std::iter::once(install()).chain(instead).collect::<Vec<_>>().join(", or ");
     evidence.says(Verdict::DoesNotFit, &subject, words).cured_by(cure)
+}
+
+/// The libraries to install, and the driver if what is there refuses them.
+fn install(facts: &Facts, majors: &[u32]) -> String {
+    let major = best(facts, majors);
+    let row = Cuda::of_major(major).filter(|_| is_refused(facts, major));
+    let driver = row.map(|row| format!(" and driver {} or later", row.floor(facts.windows())));
+    format!("install the libraries of CUDA {major}{}", driver.unwrap_or_default())
 }
 
 /// The latest of `majors` that the driver does not refuse; if it refuses all, the latest.

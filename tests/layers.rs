@@ -10,7 +10,7 @@ use std::{
 
 /// Lowest first. A module uses only those before it.
 const LAYERS: &[&str] = &[
-    "unit", "os", "timing", "stats", "tensor", "cpu", "image", "device", "scenario", "model",
+    "unit", "os", "timing", "stats", "tensor", "cpu", "image", "cuda", "device", "scenario", "model",
     "fetch", "family", "engine", "pipeline", "runner", "store", "analysis", "report", "cli",
 ];
 

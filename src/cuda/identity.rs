@@ -24,7 +24,7 @@ pub struct PciAddress {
 /// Compute capability of a card, such as 8.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Capability {
+pub struct ComputeCapability {
     /// Generation.
     pub major: u32,
     /// Variant.
@@ -78,7 +78,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-impl Capability {
+impl ComputeCapability {
     /// Both parts as one number, as compilers are told: 86 for 8.6.
     pub fn sm(self) -> u32 {
         self.major * 10 + self.minor
@@ -93,7 +93,7 @@ impl CudaVersion {
     }
 }
 
-impl fmt::Display for Capability {
+impl fmt::Display for ComputeCapability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{}", self.major, self.minor))
     }
@@ -135,7 +135,7 @@ fn pair(text: &str, what: &'static str) -> Result<(u32, u32), Malformed> {
     parts.ok_or_else(|| Malformed { text: text.to_owned(), what })
 }
 
-impl FromStr for Capability {
+impl FromStr for ComputeCapability {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
@@ -169,7 +169,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(PciAddress, Capability, CudaVersion);
+as_text!(PciAddress, ComputeCapability, CudaVersion);
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +202,10 @@ mod tests {
     #[test]
     fn versions_and_capabilities_are_read_as_they_are_shown() {
         assert_eq!(CudaVersion::from_number(12020).to_string(), "12.2");
-        assert_eq!("8.6".parse::<Capability>().unwrap().sm(), 86);
-        assert!("8".parse::<Capability>().is_err() && "a.b".parse::<CudaVersion>().is_err());
+        assert_eq!("8.6".parse::<ComputeCapability>().unwrap().sm(), 86);
+        let capability = |text: &str| text.parse::<ComputeCapability>().unwrap();
+        assert!(capability("9.0") < capability("12.0"));
+        assert!("8.6a".parse::<ComputeCapability>().is_err());
+        assert!("8".parse::<ComputeCapability>().is_err() && "a.b".parse::<CudaVersion>().is_err());
     }
 }

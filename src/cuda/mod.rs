@@ -18,6 +18,6 @@ mod stream;
 
 pub use driver::{Card, Context, Driver, Wait};
 pub use error::{Call, Error};
-pub use identity::{Capability, CudaVersion, PciAddress, Uuid};
+pub use identity::{ComputeCapability, CudaVersion, Malformed, PciAddress, Uuid};
 pub use memory::{DeviceMemory, DeviceSlice, HostMemory, Registration};
 pub use stream::{Event, Function, Graph, Module, Scope, Stream};

@@ -3,7 +3,7 @@
 
 use crate::{
     cuda::{
-        self, Capability, CudaVersion, Driver, PciAddress, Uuid,
+        self, ComputeCapability, CudaVersion, Driver, PciAddress, Uuid,
         nvml::{self, Facts, Nvml, Reading},
     },
     os::{Found, SearchPath, printable},
@@ -54,7 +54,7 @@ pub struct CudaView {
     /// Number by which CUDA knows it in this process.
     pub ordinal: i32,
     /// Compute capability.
-    pub capability: Capability,
+    pub capability: ComputeCapability,
     /// Streaming multiprocessors.
     pub multiprocessors: u32,
     /// Memory.
@@ -208,7 +208,7 @@ mod tests {
             name: name.into(),
             uuid: Uuid::from_bytes([bus as u8; 16]),
             pci: PciAddress { domain: 0, bus, device: 0 },
-            capability: Capability { major, minor: 1 },
+            capability: ComputeCapability { major, minor: 1 },
             multiprocessors: 10 * major,
             memory: Bytes(u64::from(major) << 30),
         }

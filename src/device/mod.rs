@@ -1,10 +1,14 @@
 //! Which hardware is here, what fits it, and how it is doing. Knows no engine and no model.
 
+pub mod compatibility;
 mod gpu;
 pub mod libraries;
+mod specs;
+mod table;
 pub mod telemetry;
 
 pub use gpu::{CudaView, Gpu, Inventory};
+pub use specs::{BytesPerSecond, Figure, OperationsPerSecond, Spec, spec_of, specs};
 
 use crate::os::Host;
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ pub mod rten;
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
-    device::{Device, Kind},
+    device::{Device, Kind, compatibility::Wish},
     os::Host,
     scenario::{DeviceOptions, EngineOptions, Precision},
     tensor::{ModelIo, Outputs, TensorSet},
@@ -41,6 +41,12 @@ pub trait Engine {
 
     /// Why it cannot do what a cell asks for, if it cannot, whatever library is there.
     fn obstacle(&self, request: &Request<'_>) -> Option<String>;
+
+    /// What it asks of a card, of the driver and of libraries; `None` where it asks for the driver
+    /// alone, or computes on the CPU.
+    fn wish(&self, _request: &Request<'_>) -> Option<Wish> {
+        None
+    }
 
     /// Loads a model for runs of one batch size.
     ///
@@ -109,6 +115,8 @@ pub struct Request<'a> {
     /// Precision that most of the model's weights are kept in; none where the engine reads no
     /// model.
     pub weights: Option<Precision>,
+    /// Version of the model's default operator set.
+    pub opset: Option<u64>,
     /// The scenario's keys for engines.
     pub options: &'a EngineOptions,
 }

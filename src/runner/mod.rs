@@ -2,6 +2,8 @@
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
 mod child;
+mod examine;
+mod fitness;
 mod host;
 mod images;
 mod launch;
@@ -10,11 +12,12 @@ mod preflight;
 mod protocol;
 mod worker;
 
+pub use examine::{Examined, Here, inventory, probe, surroundings};
 pub use host::HostStages;
 pub use images::ImageFacts;
 pub use launch::{Answer, Workers};
 pub use measure::{Series, Tools, measure};
-pub use preflight::{ModelFacts, Problem, Ready, inventory, preflight};
+pub use preflight::{ModelFacts, Problem, Ready, preflight};
 pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
 pub use worker::work;
 

@@ -1,22 +1,23 @@
 //! Looks at models, images and engines before anything is measured: what cannot work is said at
 //! once, not after an hour.
 
-use super::{HostStages, ImageFacts, Message, Reason, Runnable, Task, Workers, images};
+use super::{
+    HostStages, ImageFacts, Reason, Runnable, Workers,
+    examine::{Examined, Here, places, probe, runtimes, surroundings},
+    images,
+};
 use crate::{
-    device::{Device, Inventory, Kind},
-    engine::{self, Place, Request, Runtime},
+    device::Inventory,
+    engine::{self, Place, Runtime},
     family::{self, Adapter, Fitting},
     image::Decoder,
     model,
     os::FilePath,
-    scenario::{self, Cell, DeviceOptions, FamilyOptions, Plan, Scenario},
+    scenario::{self, Cell, FamilyOptions, Plan, Scenario},
     tensor::ModelIo,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, io, time::Duration};
-
-/// An engine that takes longer than this to say what it is has hung.
-const PROBE_LIMIT: Duration = Duration::from_secs(60);
+use std::{collections::BTreeMap, io};
 
 /// A plan with everything known that can be known before measuring.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Ready {
     pub host: HostStages,
     /// What each engine consists of here.
     pub runtimes: BTreeMap<String, Runtime>,
+    /// What was found about every cell.
+    pub examined: Vec<Examined>,
 }
 
 /// What identifies a model file.
@@ -62,27 +65,6 @@ pub struct ModelFacts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Problem(pub String);
-
-/// Asks which cards are here, in a process of its own: a broken driver may hang or end the process
-/// that asks it.
-///
-/// # Errors
-/// When no worker can be started.
-pub fn inventory(workers: &Workers) -> io::Result<Inventory> {
-    let answer = workers.run(&Task::Inventory, PROBE_LIMIT, None, &mut |_, _| {})?;
-    Ok(match answer.last {
-        Ok(Message::Inventory(inventory)) => *inventory,
-        Ok(_) => without_cards("the worker answered another task".to_owned()),
-        Err(failure) => without_cards(format!(
-            "the NVIDIA driver's libraries do not answer: {} {}",
-            failure.reason, failure.stderr_tail
-        )),
-    })
-}
-
-fn without_cards(why: String) -> Inventory {
-    Inventory { cuda_problem: Some(why), ..Inventory::default() }
-}
 
 /// Checks everything that `plan` will touch.
 ///
@@ -119,78 +101,27 @@ pub fn preflight(
         images,
         host,
         runtimes: BTreeMap::new(),
+        examined: Vec::new(),
     };
-    let looked = Looked { scenario, inventory, engines: &engines, models: &models };
+    let surroundings = surroundings(inventory, &places, &engines);
     for cell in &plan.cells {
         let Some(place) = places.iter().find(|place| place.device == cell.device) else { continue };
-        match looked.obstacle(cell, place) {
+        let here = Here { place, surroundings: &surroundings, engines: &engines };
+        let model = models.get(&cell.id.model).filter(|_| reads_model(&cell.id.engine));
+        let examined = here.examine(cell, model);
+        let misfit = || misfit(scenario, cell, model);
+        match examined.obstacle().or_else(misfit) {
             Some(reason) => ready.skipped.push((cell.clone(), Reason(reason))),
             None => ready.run.push(runnable(scenario, cell, place, &models)),
         }
+        ready.examined.push(examined);
     }
     ready.runtimes = runtimes(engines);
     Ok(Ok(ready))
 }
 
-/// An engine as it is on a device, or why it is not there.
-struct Probed {
-    engine: String,
-    device: Device,
-    answer: Result<Runtime, Reason>,
-}
-
 type Models = BTreeMap<String, model::Model>;
 type Fits = BTreeMap<String, (Fitting, &'static [&'static str])>;
-
-/// Every device of the plan, with what the scenario says about it.
-fn places(
-    scenario: &Scenario,
-    plan: &Plan,
-    inventory: &Inventory,
-    problems: &mut Vec<Problem>,
-) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
-    for cell in &plan.cells {
-        if places.iter().any(|place| place.device == cell.device) {
-            continue;
-        }
-        let mine = |name: &&String| {
-            inventory.selected(name).any(|gpu| gpu.uuid.as_str() == cell.device.uuid)
-        };
-        let tables: Vec<&String> = scenario.device.keys().filter(mine).collect();
-        if let [first, second, ..] = tables[..] {
-            problems.push(Problem(format!(
-                "device.\"{first}\" and device.\"{second}\" both stand for {}: put its keys into one",
-                cell.device.name
-            )));
-        }
-        places.push(Place {
-            device: cell.device.clone(),
-            device_options: tables
-                .first()
-                .map_or_else(DeviceOptions::default, |name| scenario.device[*name].clone()),
-            options: scenario.engine.clone(),
-        });
-    }
-    places
-}
-
-/// What each engine consists of: under its name, or where that differs by device under both names.
-fn runtimes(engines: Vec<Probed>) -> BTreeMap<String, Runtime> {
-    let mut runtimes: BTreeMap<String, Runtime> = BTreeMap::new();
-    for Probed { engine, device, answer } in engines {
-        let Ok(runtime) = answer else { continue };
-        match runtimes.get(&engine) {
-            Some(known) if *known != runtime => {
-                runtimes.insert(format!("{engine} on {}", device.name), runtime);
-            }
-            _ => {
-                runtimes.insert(engine, runtime);
-            }
-        }
-    }
-    runtimes
-}
 
 fn runnable(scenario: &Scenario, cell: &Cell, place: &Place, models: &Models) -> Runnable {
     let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
@@ -203,26 +134,6 @@ fn runnable(scenario: &Scenario, cell: &Cell, place: &Place, models: &Models) ->
         class_names: entry.map_or(0, |entry| entry.classes.len()),
         model_sha256: model.map(|model| model.sha256.clone()),
     }
-}
-
-/// Asks every engine on every device in a process of its own what it is: a library made for another
-/// machine may end the process that loads it.
-fn probe(scenario: &Scenario, places: &[Place], workers: &Workers) -> io::Result<Vec<Probed>> {
-    let mut answers = Vec::new();
-    for name in &scenario.matrix.engine {
-        for place in places {
-            let task = Task::Probe { engine: name.clone(), place: place.clone() };
-            let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
-            let answer = match answer.last {
-                Ok(Message::Runtime(runtime)) => Ok(runtime),
-                Ok(Message::Refused { reason }) => Err(Reason(reason)),
-                Ok(_) => Err(Reason("the worker answered another task".to_owned())),
-                Err(failure) => Err(Reason(format!("{} {}", failure.reason, failure.stderr_tail))),
-            };
-            answers.push(Probed { engine: name.clone(), device: place.device.clone(), answer });
-        }
-    }
-    Ok(answers)
 }
 
 fn open_models(scenario: &Scenario, problems: &mut Vec<Problem>) -> Models {
@@ -353,52 +264,9 @@ fn below_the_graphs(entry: &scenario::Model, threshold: Option<f32>) -> Option<P
     })
 }
 
-/// What was looked at before cells are judged.
-struct Looked<'a> {
-    scenario: &'a Scenario,
-    inventory: &'a Inventory,
-    engines: &'a [Probed],
-    models: &'a Models,
-}
-
-impl Looked<'_> {
-    /// Why a cell cannot run here, if it cannot.
-    fn obstacle(&self, cell: &Cell, place: &Place) -> Option<String> {
-        self.device_obstacle(&cell.device)
-            .or_else(|| self.engine_obstacle(cell, place))
-            .or_else(|| self.misfit(cell))
-    }
-
-    fn device_obstacle(&self, device: &Device) -> Option<String> {
-        match self.inventory.with_uuid(&device.uuid) {
-            _ if device.kind == Kind::Cpu => None,
-            None => Some(self.inventory.why_missing(&device.name)),
-            Some(gpu) => gpu.hidden(self.inventory),
-        }
-    }
-
-    fn engine_obstacle(&self, cell: &Cell, place: &Place) -> Option<String> {
-        let engine = engine::named(&cell.id.engine).ok()?;
-        let model = self.models.get(&cell.id.model).filter(|_| engine.reads_model());
-        let request = Request {
-            model: &cell.id.model,
-            family: &cell.id.family,
-            device: cell.device.kind,
-            precision: cell.id.precision,
-            weights: model.map(|model| model.signature.weights.precision()),
-            options: &place.options,
-        };
-        let probed =
-            |probed: &&Probed| probed.engine == cell.id.engine && probed.device == cell.device;
-        let missing = || self.engines.iter().find(probed)?.answer.as_ref().err();
-        engine.obstacle(&request).or_else(|| missing().map(|reason| reason.0.clone()))
-    }
-
-    /// A model that does not fit its family in this batch.
-    fn misfit(&self, cell: &Cell) -> Option<String> {
-        let model = self.models.get(&cell.id.model).filter(|_| reads_model(&cell.id.engine))?;
-        let entry = self.scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
-        let reason = adapt(entry, &model.signature.io, cell.id.batch as usize)?.err()?;
-        Some(format!("model `{}`: {reason}", cell.id.model))
-    }
+/// Why a model does not fit its family in this batch, if it does not.
+fn misfit(scenario: &Scenario, cell: &Cell, model: Option<&model::Model>) -> Option<String> {
+    let entry = scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
+    let reason = adapt(entry, &model?.signature.io, cell.id.batch as usize)?.err()?;
+    Some(format!("model `{}`: {reason}", cell.id.model))
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    cuda::{Call, Capability, CudaVersion, Error, PciAddress, Uuid},
+    cuda::{Call, ComputeCapability, CudaVersion, Error, PciAddress, Uuid},
     unit::Bytes,
 };
 use cudarc::driver::sys::{self, CUdevice, CUdevice_attribute, CUresult};
@@ -78,7 +78,7 @@ pub struct Card {
     /// Place on the bus.
     pub pci: PciAddress,
     /// Compute capability.
-    pub capability: Capability,
+    pub capability: ComputeCapability,
     /// Streaming multiprocessors.
     pub multiprocessors: u32,
     /// Memory.
@@ -226,7 +226,7 @@ fn card(ordinal: i32) -> Result<Card, Error> {
         name: string(&name),
         uuid: Uuid::from_bytes(uuid.bytes.map(|byte| byte as u8)),
         pci,
-        capability: Capability { major, minor },
+        capability: ComputeCapability { major, minor },
         multiprocessors: attribute(device, MULTIPROCESSORS)?,
         memory: Bytes(memory as u64),
     })

@@ -1,7 +1,7 @@
 //! Calls of NVRTC, behind a check that all of them are there.
 #![allow(unsafe_code)]
 
-use crate::cuda::{Call, Capability, CudaVersion, Error};
+use crate::cuda::{Call, ComputeCapability, CudaVersion, Error};
 use cudarc::nvrtc::sys::{self, nvrtcProgram, nvrtcResult};
 use std::{
     ffi::{CStr, CString, c_char},
@@ -91,7 +91,7 @@ impl Nvrtc {
     ///
     /// # Errors
     /// The library's word.
-    pub fn supported(self) -> Result<Vec<Capability>, Error> {
+    pub fn supported(self) -> Result<Vec<ComputeCapability>, Error> {
         let mut count = 0;
         // SAFETY: writes one integer.
         let counted = unsafe { sys::nvrtcGetNumSupportedArchs(&raw mut count) };
@@ -104,7 +104,7 @@ impl Nvrtc {
         Ok(found
             .iter()
             .map(number)
-            .map(|sm| Capability { major: sm / 10, minor: sm % 10 })
+            .map(|sm| ComputeCapability { major: sm / 10, minor: sm % 10 })
             .collect())
     }
 
@@ -113,7 +113,7 @@ impl Nvrtc {
     ///
     /// # Errors
     /// The compiler's log, or that it knows no such card.
-    pub fn compile(self, source: &str, card: Capability) -> Result<Vec<u8>, Error> {
+    pub fn compile(self, source: &str, card: ComputeCapability) -> Result<Vec<u8>, Error> {
         let text = CString::new(source)
             .map_err(|_| Error::Misuse("a kernel's source has a null in it".to_owned()))?;
         let program = Program::new(&text)?;

@@ -3,7 +3,7 @@
 
 use super::SOURCE;
 use crate::cuda::{
-    Capability, Context, DeviceMemory, Error, Function, Module, Stream, nvrtc::Nvrtc,
+    ComputeCapability, Context, DeviceMemory, Error, Function, Module, Stream, nvrtc::Nvrtc,
 };
 
 /// The kernel, loaded on a card.
@@ -18,7 +18,7 @@ impl Spin {
     ///
     /// # Errors
     /// Without NVRTC, or with one that knows no such card; the driver's word.
-    pub fn new(context: &Context, card: Capability) -> Result<Self, Error> {
+    pub fn new(context: &Context, card: ComputeCapability) -> Result<Self, Error> {
         let cubin = Nvrtc::open()?.compile(SOURCE, card)?;
         let function = Module::load(context, &cubin)?.function(c"spin")?;
         Ok(Self { function, result: DeviceMemory::new(context, size_of::<u64>())? })

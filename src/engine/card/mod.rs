@@ -66,7 +66,7 @@ pub struct Card {
     /// The card.
     pub context: Context,
     /// Its compute capability.
-    pub capability: cuda::Capability,
+    pub capability: cuda::ComputeCapability,
     /// Stream in which the engine computes.
     pub stream: Stream,
 }

@@ -17,7 +17,10 @@ use super::{
     foreign::chain,
 };
 use crate::{
-    device::Kind,
+    device::{
+        Kind,
+        compatibility::{self, Arithmetic, PrecisionBy, Wish},
+    },
     os::printable,
     scenario::{Optimization, OrtOptions, Precision, Provider},
     tensor::{ModelIo, Outputs, TensorSet, TensorView},
@@ -56,6 +59,24 @@ impl Engine for Ort {
             Precision::Fp16 if tensorrt => None,
             _ => request.other_weights(),
         }
+    }
+
+    fn wish(&self, request: &Request<'_>) -> Option<Wish> {
+        let flagged = request.weights.is_some_and(|weights| weights != request.precision);
+        (request.device == Kind::Gpu).then(|| Wish {
+            provider: match request.options.ort.provider {
+                Provider::Cuda => compatibility::Provider::OrtCuda,
+                Provider::TensorRt => compatibility::Provider::OrtTensorRt,
+            },
+            arithmetic: match request.precision {
+                Precision::Fp32 => Arithmetic::Fp32,
+                Precision::Fp16 => Arithmetic::Fp16,
+                Precision::Int8 => Arithmetic::Int8,
+            },
+            precision_by: if flagged { PrecisionBy::Flag } else { PrecisionBy::Graph },
+            opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
+            own_kernels: false,
+        })
     }
 
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {

@@ -1,0 +1,208 @@
+//! Whether cells can run here: engines are asked in processes of their own what they are, cards are
+//! looked for, and what is there is held against the tables of what fits what.
+
+use super::{
+    Message, Problem, Reason, Task, Workers,
+    fitness::{self, Surroundings},
+};
+use crate::{
+    device::{Device, Inventory, Kind, compatibility::Finding},
+    engine::{self, Place, Request, Runtime},
+    model::Model,
+    os::parse_printable,
+    scenario::{Cell, DeviceOptions, Plan, Scenario},
+};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+
+/// An engine or a driver that takes longer than this to say what it is has hung.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What was found about a cell.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The cell.
+    pub cell: Cell,
+    /// Why it cannot run, before any table is asked.
+    pub obstacle: Option<String>,
+    /// What the tables say about its card and the libraries; empty for what needs none.
+    pub findings: Vec<Finding>,
+}
+
+/// An engine as it is on a device, or why it is not there.
+pub struct Probed {
+    engine: String,
+    device: Device,
+    answer: Result<Runtime, Reason>,
+}
+
+
+/// What is known where a cell is to run.
+pub struct Here<'a> {
+    /// Its device.
+    pub place: &'a Place,
+    /// What is on this machine.
+    pub surroundings: &'a Surroundings<'a>,
+    /// What the engines have answered.
+    pub engines: &'a [Probed],
+}
+
+impl Examined {
+    /// Why the cell cannot run here, if it cannot.
+    pub fn obstacle(&self) -> Option<String> {
+        self.obstacle.clone().or_else(|| fitness::obstacle(&self.findings))
+    }
+}
+
+/// Asks which cards are here, in a process of its own: a broken driver may hang or end the process
+/// that asks it.
+///
+/// # Errors
+/// When no worker can be started.
+pub fn inventory(workers: &Workers) -> io::Result<Inventory> {
+    let answer = workers.run(&Task::Inventory, PROBE_LIMIT, None, &mut |_, _| {})?;
+    Ok(match answer.last {
+        Ok(Message::Inventory(inventory)) => *inventory,
+        Ok(_) => without_cards("the worker answered another task".to_owned()),
+        Err(failure) => without_cards(format!(
+            "the NVIDIA driver's libraries do not answer: {} {}",
+            failure.reason, failure.stderr_tail
+        )),
+    })
+}
+
+fn without_cards(why: String) -> Inventory {
+    Inventory { cuda_problem: Some(why), ..Inventory::default() }
+}
+
+/// Every device of the plan, with what the scenario says about it.
+pub fn places(
+    scenario: &Scenario,
+    plan: &Plan,
+    inventory: &Inventory,
+    problems: &mut Vec<Problem>,
+) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for cell in &plan.cells {
+        if places.iter().any(|place| place.device == cell.device) {
+            continue;
+        }
+        let mine = |name: &&String| {
+            inventory.selected(name).any(|gpu| gpu.uuid.as_str() == cell.device.uuid)
+        };
+        let tables: Vec<&String> = scenario.device.keys().filter(mine).collect();
+        if let [first, second, ..] = tables[..] {
+            problems.push(Problem(format!(
+                "device.\"{first}\" and device.\"{second}\" both stand for {}: put its keys into one",
+                cell.device.name
+            )));
+        }
+        places.push(Place {
+            device: cell.device.clone(),
+            device_options: tables
+                .first()
+                .map_or_else(DeviceOptions::default, |name| scenario.device[*name].clone()),
+            options: scenario.engine.clone(),
+        });
+    }
+    places
+}
+
+/// What each engine consists of: under its name, or where that differs by device under both names.
+pub fn runtimes(engines: Vec<Probed>) -> BTreeMap<String, Runtime> {
+    let mut runtimes: BTreeMap<String, Runtime> = BTreeMap::new();
+    for Probed { engine, device, answer } in engines {
+        let Ok(runtime) = answer else { continue };
+        match runtimes.get(&engine) {
+            Some(known) if *known != runtime => {
+                runtimes.insert(format!("{engine} on {}", device.name), runtime);
+            }
+            _ => {
+                runtimes.insert(engine, runtime);
+            }
+        }
+    }
+    runtimes
+}
+
+/// Asks every engine on every device in a process of its own what it is: a library made for another
+/// machine may end the process that loads it.
+pub fn probe(scenario: &Scenario, places: &[Place], workers: &Workers) -> io::Result<Vec<Probed>> {
+    let mut answers = Vec::new();
+    for name in &scenario.matrix.engine {
+        for place in places {
+            let task = Task::Probe { engine: name.clone(), place: place.clone() };
+            let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
+            let answer = match answer.last {
+                Ok(Message::Runtime(runtime)) => Ok(runtime),
+                Ok(Message::Refused { reason }) => Err(Reason(reason)),
+                Ok(_) => Err(Reason("the worker answered another task".to_owned())),
+                Err(failure) => Err(Reason(format!("{} {}", failure.reason, failure.stderr_tail))),
+            };
+            answers.push(Probed { engine: name.clone(), device: place.device.clone(), answer });
+        }
+    }
+    Ok(answers)
+}
+
+/// What is on this machine besides, if a cell may need a card.
+pub fn surroundings<'a>(
+    inventory: &'a Inventory,
+    places: &[Place],
+    engines: &[Probed],
+) -> Surroundings<'a> {
+    if !places.iter().any(|place| place.device.kind == Kind::Gpu) {
+        return Surroundings { inventory, libraries: Vec::new() };
+    }
+    let answered = engines.iter().filter_map(|probed| probed.answer.as_ref().ok());
+    let mut named: Vec<PathBuf> = answered.filter_map(library).collect();
+    named.extend(places.iter().filter_map(|place| place.device_options.tensorrt_library.clone()));
+    Surroundings::look(inventory, &named)
+}
+
+/// The library that an engine has loaded.
+fn library(runtime: &Runtime) -> Option<PathBuf> {
+    Some(parse_printable(runtime.library.as_ref()?))
+}
+
+impl Here<'_> {
+    /// Looks at everything but whether the model fits its family.
+    pub fn examine(&self, cell: &Cell, model: Option<&Model>) -> Examined {
+        let mut examined = Examined { cell: cell.clone(), obstacle: None, findings: Vec::new() };
+        examined.obstacle = self.device_obstacle();
+        let Ok(engine) = engine::named(&cell.id.engine) else { return examined };
+        let request = Request {
+            model: &cell.id.model,
+            family: &cell.id.family,
+            device: cell.device.kind,
+            precision: cell.id.precision,
+            weights: model.map(|model| model.signature.weights.precision()),
+            opset: model.and_then(|model| model.signature.opset),
+            options: &self.place.options,
+        };
+        let probed = self
+            .engines
+            .iter()
+            .find(|probed| probed.engine == cell.id.engine && probed.device == cell.device);
+        let answer = probed.map(|probed| &probed.answer);
+        let missing = || answer?.as_ref().err().map(|reason| reason.0.clone());
+        examined.obstacle =
+            examined.obstacle.or_else(|| engine.obstacle(&request)).or_else(missing);
+        let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
+        if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {
+            let runtime = answer.and_then(|answer| library(answer.as_ref().ok()?));
+            let name = format!("gpu:{}", gpu.index);
+            examined.findings =
+                self.surroundings.judge(gpu, &name, self.place, runtime.as_deref(), &wish);
+        }
+        examined
+    }
+
+    fn device_obstacle(&self) -> Option<String> {
+        let (device, inventory) = (&self.place.device, self.surroundings.inventory);
+        match inventory.with_uuid(&device.uuid) {
+            _ if device.kind == Kind::Cpu => None,
+            None => Some(inventory.why_missing(&device.name)),
+            Some(gpu) => gpu.hidden(inventory),
+        }
+    }
+}

@@ -23,6 +23,8 @@ pub struct CellResult {
     pub hash: String,
     /// What came of it.
     pub state: State,
+    /// What was known about its card and libraries before the run.
+    pub notes: Vec<String>,
     /// Launches that have numbers.
     pub measured: usize,
     /// Launches that failed.
@@ -133,6 +135,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         device: planned.cell.device.clone(),
         hash: planned.hash.clone(),
         state: state(planned, &measured, &failures),
+        notes: planned.notes.clone(),
         measured: measured.len(),
         failed: mine
             .iter()

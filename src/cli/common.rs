@@ -97,14 +97,16 @@ pub fn workers() -> anyhow::Result<Workers> {
 }
 
 /// Looks at everything a scenario needs; its problems become one error that lists them all.
-/// So does a scenario of which nothing can run here.
+pub fn examined(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
+    preflight(&loaded.scenario, &loaded.plan, &loaded.inventory, workers)?.map_err(|problems| {
+        let list: Vec<String> = problems.iter().map(|Problem(text)| text.clone()).collect();
+        anyhow::anyhow!("{}: {}", loaded.source.file.display(), list.join("\nerror: "))
+    })
+}
+
+/// As [`examined`]; that nothing of a scenario can run here is an error too.
 pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
-    let ready = preflight(&loaded.scenario, &loaded.plan, &loaded.inventory, workers)?.map_err(
-        |problems| {
-            let list: Vec<String> = problems.iter().map(|Problem(text)| text.clone()).collect();
-            anyhow::anyhow!("{}: {}", loaded.source.file.display(), list.join("\nerror: "))
-        },
-    )?;
+    let ready = examined(loaded, workers)?;
     if ready.run.is_empty() {
         let line = |(cell, reason): &(Cell, Reason)| format!("  {}: {}", cell.id, reason.0);
         let reasons: Vec<String> = ready.skipped.iter().map(line).collect();

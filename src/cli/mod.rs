@@ -4,6 +4,7 @@ mod check;
 mod common;
 mod compare;
 mod devices;
+mod doctor;
 mod fetch;
 mod list;
 mod report;
@@ -36,6 +37,8 @@ enum Verb {
     Compare(compare::Arguments),
     /// Show processors, cards and the libraries that cards are used through
     Devices(devices::Arguments),
+    /// Say whether cards, drivers, libraries and models fit, and what helps where they do not
+    Doctor(doctor::Arguments),
     /// Bring ONNX Runtime or trained models from the package registry into the cache
     Fetch(fetch::Arguments),
     /// Print the JSON Schema of scenario files
@@ -78,6 +81,7 @@ fn dispatch(verb: Verb) -> anyhow::Result<End> {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Compare(arguments) => compare::run(&arguments),
         Verb::Devices(arguments) => devices::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Fetch(arguments) => fetch::run(&arguments),
         Verb::Schema => {
             common::print(&format!("{:#}", crate::scenario::json_schema()))?;

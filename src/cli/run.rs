@@ -3,7 +3,10 @@
 use super::{End, common, report, screen::Screen};
 use crate::{
     analysis,
-    device::Inventory,
+    device::{
+        Inventory,
+        compatibility::{Finding, Verdict},
+    },
     model,
     os::{self, FilePath, Host},
     report as reports,
@@ -300,6 +303,18 @@ fn newest(scenario: &str) -> Option<PathBuf> {
     runs.pop().map(|(_, _, path)| path)
 }
 
+/// What the tables have to say about a cell that they do not refuse.
+fn notes(cell: &Cell, ready: &Ready) -> Vec<String> {
+    let mine = ready.examined.iter().find(|examined| examined.cell == *cell);
+    let findings = mine.map_or(&[][..], |examined| &examined.findings);
+    let telling = findings.iter().filter(|finding| finding.verdict != Verdict::Fits);
+    let note = |finding: &Finding| match finding.verdict {
+        Verdict::Unknown => format!("nobody knows whether it fits: {}", finding.words),
+        _ => finding.words.clone(),
+    };
+    telling.map(note).collect()
+}
+
 /// The cards as the run finds them, if it looked for any.
 fn inventory(loaded: &common::Loaded) -> Option<Inventory> {
     (loaded.inventory != Inventory::default()).then(|| loaded.inventory.clone())
@@ -318,6 +333,7 @@ fn info(loaded: &common::Loaded, ready: &Ready, path: &Path) -> RunInfo {
             .iter()
             .find(|(skipped, _)| skipped == cell)
             .map(|(_, reason)| reason.clone()),
+        notes: notes(cell, ready),
     };
     RunInfo {
         schema: SCHEMA,

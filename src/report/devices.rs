@@ -52,7 +52,12 @@ fn card(gpu: &Gpu, inventory: &Inventory) -> Vec<String> {
     let cuda = gpu.cuda.map(|cuda| cuda.ordinal);
     rows.push((
         "place",
-        format!("PCI {}; number {} in CUDA, {} in NVML", gpu.pci, shown(&cuda), shown(&gpu.nvml_index)),
+        format!(
+            "PCI {}; number {} in CUDA, {} in NVML",
+            gpu.pci,
+            shown(&cuda),
+            shown(&gpu.nvml_index)
+        ),
     ));
     if let Some(why) = gpu.hidden(inventory) {
         rows.push(("not usable", why));

@@ -42,6 +42,7 @@ fn cell(cell: &CellResult) -> Value {
         "device": cell.device,
         "outcome": outcome,
         "reason": reason,
+        "notes": cell.notes,
         "executed_precision": cell.executed_precision,
         "launches": cell.measured,
         "failed_launches": cell.failed,

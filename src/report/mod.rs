@@ -4,6 +4,7 @@
 pub mod charts;
 pub mod csv;
 pub mod devices;
+pub mod doctor;
 pub mod json;
 pub mod pictures;
 pub mod table;

@@ -180,7 +180,7 @@ fn doubts(cell: &CellResult) -> Vec<String> {
 
 /// What only a card can be doubted for.
 fn doubts_about_card(cell: &CellResult, samples: usize) -> Vec<String> {
-    let mut doubts = Vec::new();
+    let mut doubts = cell.notes.clone();
     let throttled = cell.throttled.unwrap_or(0) as f64 / samples.max(1) as f64;
     if throttled > 0.0 {
         let reasons = throttle_reasons(cell).unwrap_or_default();

@@ -35,7 +35,6 @@ pub struct Probed {
     answer: Result<Runtime, Reason>,
 }
 
-
 /// What is known where a cell is to run.
 pub struct Here<'a> {
     /// Its device.
@@ -126,9 +125,12 @@ pub fn runtimes(engines: Vec<Probed>) -> BTreeMap<String, Runtime> {
 
 /// Asks every engine on every device in a process of its own what it is: a library made for another
 /// machine may end the process that loads it.
-pub fn probe(scenario: &Scenario, places: &[Place], workers: &Workers) -> io::Result<Vec<Probed>> {
+///
+/// # Errors
+/// When no worker can be started.
+pub fn probe(engines: &[String], places: &[Place], workers: &Workers) -> io::Result<Vec<Probed>> {
     let mut answers = Vec::new();
-    for name in &scenario.matrix.engine {
+    for name in engines {
         for place in places {
             let task = Task::Probe { engine: name.clone(), place: place.clone() };
             let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;

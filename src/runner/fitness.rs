@@ -126,7 +126,9 @@ fn lacks(runtime: &Library, provider: Provider) -> Option<Finding> {
     let words = match (&found.problem, found.missing.as_slice()) {
         (Some(problem), _) => problem.clone(),
         (None, []) => return None,
-        (None, missing) => format!("it needs, and the loader does not find: {}", missing.join("; ")),
+        (None, missing) => {
+            format!("it needs, and the loader does not find: {}", missing.join("; "))
+        }
     };
     Some(Finding {
         verdict: Verdict::DoesNotFit,

@@ -79,7 +79,7 @@ pub fn preflight(
 ) -> io::Result<Result<Ready, Vec<Problem>>> {
     let mut problems = Vec::new();
     let places = places(scenario, plan, inventory, &mut problems);
-    let engines = probe(scenario, &places, workers)?;
+    let engines = probe(&scenario.matrix.engine, &places, workers)?;
     let models = open_models(scenario, &mut problems);
     let fits = fit_families(scenario, &models, &mut problems);
     let images = match Decoder::with(scenario.host.decoder) {

@@ -86,6 +86,9 @@ pub struct PlannedCell {
     pub cell: Cell,
     /// Why it cannot run there, if it cannot.
     pub skipped: Option<Reason>,
+    /// What should be known about its card and libraries, and what of it nobody knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// `launches/<hash>-<n>.json`: one launch.

@@ -13,8 +13,8 @@ mod tables;
 mod tensorrt;
 mod version;
 
-pub use findings::{Confidence, Finding, Verdict, overall};
 pub use crate::cuda::ComputeCapability;
+pub use findings::{Confidence, Finding, Verdict, overall};
 pub use version::Version;
 
 use findings::Evidence;

@@ -258,7 +258,10 @@ impl FromStr for Kernels {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let plain = text.strip_suffix('a');
-        let capability = plain.unwrap_or(text).parse().map_err(|error: crate::cuda::Malformed| error.to_string())?;
+        let capability = plain
+            .unwrap_or(text)
+            .parse()
+            .map_err(|error: crate::cuda::Malformed| error.to_string())?;
         Ok(Self { capability, exact: plain.is_some() })
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Error, Place, chain, sys};
 use crate::{
-    fetch,
+    device::Kind,
+    fetch::{self, GpuRuntime},
     os::{elf, printable},
 };
 use std::{
@@ -67,12 +68,26 @@ impl fmt::Display for Library {
 /// [`Error::Unavailable`] says what to do.
 pub fn locate(place: &Place) -> Result<Library, Error> {
     let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let fetched = || fetch::runtime_path(&fetch::cache_dir().ok()?);
+    let on_card = place.device.kind == Kind::Gpu;
+    let fetched = || {
+        let cache = fetch::cache_dir().ok()?;
+        let mut builds = GpuRuntime::ALL.into_iter();
+        match on_card {
+            true => builds.find_map(|build| fetch::gpu_runtime_path(&cache, build)),
+            false => fetch::runtime_path(&cache),
+        }
+    };
     let named = [place.device_options.ort_library.clone(), place.options.ort.library.clone()];
-    let library = choose(named, variable, fetched)
-        .ok_or_else(|| Error::Unavailable(format!("there is no ONNX Runtime library: {CURE}")))?;
+    let library =
+        choose(named, variable, fetched).ok_or_else(|| Error::Unavailable(nothing(on_card)))?;
     let path = std::path::absolute(&library.path).map_err(|error| library.unusable(&error))?;
     Ok(Library { path, ..library })
+}
+
+fn nothing(on_card: bool) -> String {
+    let which = if on_card { " for cards" } else { "" };
+    let cure = if on_card { CURE.replacen("runtime", "runtime --gpu", 1) } else { CURE.to_owned() };
+    format!("there is no ONNX Runtime library{which}: {cure}")
 }
 
 fn choose(

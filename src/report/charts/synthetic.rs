@@ -53,6 +53,7 @@ pub fn run(cells: Vec<(Cell, Vec<Vec<Sample>>)>) -> Run {
         name: cell.id.to_string(),
         cell: cell.clone(),
         skipped: None,
+        notes: Vec::new(),
     };
     let mut info = info();
     info.cells = cells.iter().map(planned).collect();

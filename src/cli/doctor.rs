@@ -1,0 +1,121 @@
+//! `trtbench doctor`: will it run here, and if not, what helps.
+
+use super::{End, common};
+use crate::{
+    device::{Device, Gpu, Inventory, compatibility::Verdict},
+    engine::Place,
+    report::doctor::{self, Answer},
+    runner::{self, Here, Workers},
+    scenario::{Cell, CellId, DeviceOptions, EngineOptions, Mode, Precision, Provider},
+};
+use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Scenario files; without any, every card is held against what engines may ask of it
+    #[arg(value_name = "SCENARIO")]
+    scenarios: Vec<PathBuf>,
+    /// Override a key, as in --set engine.ort.provider=tensorrt
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The ONNX Runtime library to use, instead of engine.ort.library
+    #[arg(long, value_name = "FILE")]
+    ort_library: Option<PathBuf>,
+    /// Print JSON, with everything that fits too
+    #[arg(long)]
+    json: bool,
+}
+
+/// The engine that is asked about without a scenario.
+const ENGINE: &str = "ort";
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
+    let workers = common::workers()?;
+    let answers = match arguments.scenarios.is_empty() {
+        true => cards(arguments, &workers)?,
+        false => cells(arguments, &workers)?,
+    };
+    if arguments.json {
+        let value = json!({ "schema": 1, "answers": doctor::json(&answers) });
+        common::print(&format!("{value:#}"))?;
+    } else {
+        common::print(&doctor::text(&answers))?;
+    }
+    let against = answers.iter().any(|answer| answer.verdict == Verdict::DoesNotFit);
+    Ok(if against { End::Finding } else { End::Complete })
+}
+
+/// Every cell of the scenarios.
+fn cells(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>> {
+    let scenarios = common::ScenarioArguments {
+        scenarios: arguments.scenarios.clone(),
+        overrides: arguments.overrides.clone(),
+        ort_library: arguments.ort_library.clone(),
+    };
+    let mut answers = Vec::new();
+    for loaded in scenarios.load()? {
+        for examined in common::examined(&loaded, workers)?.examined {
+            let asked = format!("{} on {}", examined.cell.id, examined.cell.device);
+            answers.push(Answer::new(asked, examined));
+        }
+    }
+    Ok(answers)
+}
+
+/// Every card with every provider and precision.
+fn cards(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>> {
+    let inventory = runner::inventory(workers)?;
+    if inventory.gpus.is_empty() {
+        let obstacle = Some(inventory.why_missing("gpu:all"));
+        let (asked, findings) = ("a card".to_owned(), Vec::new());
+        return Ok(vec![Answer { asked, verdict: Verdict::DoesNotFit, obstacle, findings }]);
+    }
+    let mut answers = Vec::new();
+    for gpu in &inventory.gpus {
+        for provider in [Provider::Cuda, Provider::TensorRt] {
+            answers.extend(card(arguments, gpu, provider, &inventory, workers)?);
+        }
+    }
+    Ok(answers)
+}
+
+fn card(
+    arguments: &Arguments,
+    gpu: &Gpu,
+    provider: Provider,
+    inventory: &Inventory,
+    workers: &Workers,
+) -> anyhow::Result<Vec<Answer>> {
+    let mut options = EngineOptions::default();
+    options.ort.provider = provider;
+    options.ort.library.clone_from(&arguments.ort_library);
+    let device = Device::gpu(gpu);
+    let place = Place { device, device_options: DeviceOptions::default(), options };
+    let places = std::slice::from_ref(&place);
+    let engines = runner::probe(&[ENGINE.to_owned()], places, workers)?;
+    let surroundings = runner::surroundings(inventory, places, &engines);
+    let here = Here { place: &place, surroundings: &surroundings, engines: &engines };
+    let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8].into_iter();
+    Ok(precisions
+        .map(|precision| {
+            let name = provider.name();
+            let asked = format!("{gpu}: engine {ENGINE}, provider {name}, {precision}");
+            Answer::new(asked, here.examine(&any_model(precision, &place.device), None))
+        })
+        .collect())
+}
+
+/// A cell of no model in particular.
+fn any_model(precision: Precision, device: &Device) -> Cell {
+    let id = CellId {
+        model: "any".to_owned(),
+        family: "any".to_owned(),
+        engine: ENGINE.to_owned(),
+        precision,
+        batch: 1,
+        mode: Mode::Serial,
+        threads: 1,
+    };
+    Cell { id, device: device.clone() }
+}

@@ -2,12 +2,16 @@
 
 use super::{End, common};
 use crate::{
-    device::libraries::{self, Library},
+    device::{
+        Gpu,
+        libraries::{self, Library},
+        spec_of,
+    },
     fetch::{self, GpuRuntime},
     os::{Host, SearchPath},
     report, runner,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -29,7 +33,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             "cuda": inventory.cuda,
             "cuda_problem": inventory.cuda_problem,
             "nvml_problem": inventory.nvml_problem,
-            "gpus": inventory.gpus,
+            "gpus": inventory.gpus.iter().map(with_spec).collect::<Vec<_>>(),
             "libraries": libraries,
         });
         common::print(&format!("{value:#}"))?;
@@ -37,6 +41,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         common::print(&report::devices::text(&host, &inventory, &libraries))?;
     }
     Ok(End::Complete)
+}
+
+/// A card with its row of the spec table.
+fn with_spec(gpu: &Gpu) -> Value {
+    let mut value = json!(gpu);
+    value["spec"] = json!(spec_of(&gpu.name));
+    value
 }
 
 /// The libraries on the loader's path, those that were fetched, and `more`.

@@ -55,9 +55,11 @@ fn cells(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>
     };
     let mut answers = Vec::new();
     for loaded in scenarios.load()? {
-        for examined in common::examined(&loaded, workers)?.examined {
-            let asked = format!("{} on {}", examined.cell.id, examined.cell.device);
-            answers.push(Answer::new(asked, examined));
+        let mut examined = common::examined(&loaded, workers)?.examined;
+        examined.sort_by(|a, b| a.cell.device.uuid.cmp(&b.cell.device.uuid));
+        for examined in examined {
+            let of = format!("{} on {}", loaded.scenario.name, examined.cell.device);
+            answers.push(Answer::new(of, examined.cell.id.to_string(), examined));
         }
     }
     Ok(answers)
@@ -68,8 +70,13 @@ fn cards(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>
     let inventory = runner::inventory(workers)?;
     if inventory.gpus.is_empty() {
         let obstacle = Some(inventory.why_missing("gpu:all"));
-        let (asked, findings) = ("a card".to_owned(), Vec::new());
-        return Ok(vec![Answer { asked, verdict: Verdict::DoesNotFit, obstacle, findings }]);
+        return Ok(vec![Answer {
+            of: "cards".to_owned(),
+            asked: "all".to_owned(),
+            verdict: Verdict::DoesNotFit,
+            obstacle,
+            findings: Vec::new(),
+        }]);
     }
     let mut answers = Vec::new();
     for gpu in &inventory.gpus {
@@ -99,9 +106,9 @@ fn card(
     let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8].into_iter();
     Ok(precisions
         .map(|precision| {
-            let name = provider.name();
-            let asked = format!("{gpu}: engine {ENGINE}, provider {name}, {precision}");
-            Answer::new(asked, here.examine(&any_model(precision, &place.device), None))
+            let of = format!("{gpu}, engine {ENGINE}, provider {}", provider.name());
+            let examined = here.examine(&any_model(precision, &place.device), None);
+            Answer::new(of, precision.to_string(), examined)
         })
         .collect())
 }

@@ -6,7 +6,7 @@ use super::{
     table::{self, Rate},
 };
 use crate::unit::{Bytes, Ratio};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::LazyLock};
 
 static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
@@ -31,11 +31,11 @@ pub fn specs() -> &'static [Spec] {
 }
 
 /// A rate of arithmetic, in operations per second; a multiply-add is two.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct OperationsPerSecond(pub f64);
 
 /// A rate of transfer, in bytes per second.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct BytesPerSecond(pub f64);
 
 impl fmt::Display for OperationsPerSecond {
@@ -51,7 +51,7 @@ impl fmt::Display for BytesPerSecond {
 }
 
 /// A figure, and whether it was read from a source rather than derived.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Serialize, Clone, Copy, Debug, PartialEq)]
 pub struct Figure<T> {
     /// The figure.
     pub value: T,
@@ -60,7 +60,7 @@ pub struct Figure<T> {
 }
 
 /// What a card can do at most. A figure that is not known, or does not exist, is none.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Spec {
     /// What the table calls it.
     pub name: String,

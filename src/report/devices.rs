@@ -3,11 +3,11 @@
 use crate::{
     cuda::nvml::{Facts, Process, Reading},
     device::{
-        Gpu, Inventory,
+        Figure, Gpu, Inventory, OperationsPerSecond, Spec,
         libraries::{Library, LibraryKind},
+        spec_of,
     },
     os::Host,
-    unit::Bytes,
 };
 use std::fmt::Display;
 
@@ -26,7 +26,7 @@ pub fn text(host: &Host, inventory: &Inventory, libraries: &[Library]) -> String
 }
 
 fn cpu(host: &Host) -> String {
-    let memory = host.memory_bytes.map(|bytes| format!(", {}", Bytes(bytes)));
+    let memory = host.memory_bytes.map(|bytes| format!(", {}", memory(bytes)));
     format!("cpu    {}, {} processors{}", host.cpu, host.processors, memory.unwrap_or_default())
 }
 
@@ -63,10 +63,11 @@ fn card(gpu: &Gpu, inventory: &Inventory) -> Vec<String> {
         rows.push(("not usable", why));
     }
     if let Some(cuda) = gpu.cuda {
-        let (sms, memory) = (cuda.multiprocessors, cuda.memory);
-        let capability = cuda.capability;
+        let (capability, sms) = (cuda.capability, cuda.multiprocessors);
+        let memory = memory(cuda.memory.0);
         rows.push(("compute", format!("capability {capability}, {sms} multiprocessors, {memory}")));
     }
+    rows.push(("peak", peak(spec_of(&gpu.name))));
     let facts = gpu.facts.clone().unwrap_or_default();
     let reading = gpu.reading.unwrap_or_default();
     if gpu.nvml_index.is_some() {
@@ -125,17 +126,39 @@ fn state(facts: &Facts, reading: &Reading) -> Vec<(&'static str, String)> {
 }
 
 fn processes(processes: Option<&[Process]>, used: Option<u64>) -> String {
-    let used = used.map_or("unknown".to_owned(), |bytes| Bytes(bytes).to_string());
+    let used = used.map_or("unknown".to_owned(), memory);
     let Some(processes) = processes else { return format!("{used}; by whom is unknown") };
     if processes.is_empty() {
         return format!("{used}; no process computes on it");
     }
     let name = |process: &Process| match process.memory_bytes {
-        Some(bytes) => format!("process {} ({})", process.pid, Bytes(bytes)),
+        Some(bytes) => format!("process {} ({})", process.pid, memory(bytes)),
         None => format!("process {}", process.pid),
     };
     let names: Vec<String> = processes.iter().map(name).collect();
     format!("{used}; {}", names.join(", "))
+}
+
+/// Memory in the unit that it is sold in.
+fn memory(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// What the card can do at most, by the table; figures that nobody confirms are marked.
+fn peak(spec: Option<&Spec>) -> String {
+    let Some(spec) = spec else { return "not in the table of cards".to_owned() };
+    let mark = |confirmed: bool| if confirmed { "" } else { "*" };
+    let rate = |figure: Option<Figure<OperationsPerSecond>>| match figure {
+        Some(figure) => format!("{:.1} T/s{}", figure.value.0 / 1e12, mark(figure.confirmed)),
+        None => "–".to_owned(),
+    };
+    let bandwidth = match spec.bandwidth {
+        Some(figure) => format!("{:.0} GB/s{}", figure.value.0 / 1e9, mark(figure.confirmed)),
+        None => "–".to_owned(),
+    };
+    let (fp32, fp16, int8) = (rate(spec.fp32), rate(spec.fp16), rate(spec.int8));
+    let text = format!("FP32 {fp32}, FP16 on tensor cores {fp16}, INT8 {int8}, memory {bandwidth}");
+    if text.contains('*') { format!("{text} (* unconfirmed)") } else { text }
 }
 
 fn libraries_text(libraries: &[Library]) -> Vec<String> {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 /// What is said of one thing that was asked for.
 pub struct Answer {
-    /// What was asked for, such as a cell, and on what.
+    /// What it was asked of, such as a card.
+    pub of: String,
+    /// What was asked for, such as a cell or a precision.
     pub asked: String,
     /// The answer.
     pub verdict: Verdict,
@@ -20,61 +22,83 @@ pub struct Answer {
 
 impl Answer {
     /// The answer about what was examined; without a table to ask nothing stands against it.
-    pub fn new(asked: String, examined: Examined) -> Self {
+    pub fn new(of: String, asked: String, examined: Examined) -> Self {
         let Examined { obstacle, findings, .. } = examined;
         let verdict = match (&obstacle, findings.as_slice()) {
             (Some(_), _) => Verdict::DoesNotFit,
             (None, []) => Verdict::Fits,
             (None, findings) => overall(findings),
         };
-        Self { asked, verdict, obstacle, findings }
+        Self { of, asked, verdict, obstacle, findings }
     }
 
     /// What there is to say, each with what to do and where it is from. That something fits is said
     /// by the verdict.
-    fn words(&self) -> Vec<String> {
-        let mut words: Vec<String> = self.obstacle.iter().cloned().collect();
+    fn statements(&self) -> Vec<String> {
+        let mut statements: Vec<String> = self.obstacle.iter().cloned().collect();
         let telling = self.findings.iter().filter(|finding| finding.verdict != Verdict::Fits);
-        for Finding { verdict, words: text, cure, source, confidence, .. } in telling {
-            let cure = cure.as_ref().map(|cure| format!("\n  what helps: {cure}"));
+        for Finding { verdict, words, cure, source, confidence, .. } in telling {
+            let cure = cure.as_ref().map(|cure| format!("\nwhat helps: {cure}"));
             let confidence = format!("{confidence:?}").to_lowercase();
-            words.push(format!(
-                "{verdict}: {text}{}\n  source: {source} ({confidence})",
-                cure.unwrap_or_default()
-            ));
+            let cure = cure.unwrap_or_default();
+            statements.push(format!("{verdict}: {words}{cure}\nsource: {source} ({confidence})"));
         }
-        words
+        statements
     }
 }
 
-/// All answers; what is said of several is said once, under their names.
+/// Most names that stand before a statement.
+const NAMED: usize = 3;
+
+/// All answers, by what they were asked of; what is said of several is said once.
 pub fn text(answers: &[Answer]) -> String {
-    let mut groups: Vec<(Verdict, Vec<String>, Vec<&str>)> = Vec::new();
-    for answer in answers {
-        let words = answer.words();
-        let known = groups
-            .iter_mut()
-            .find(|(verdict, said, _)| (*verdict, &*said) == (answer.verdict, &words));
-        match known {
-            Some((_, _, asked)) => asked.push(&answer.asked),
-            None => groups.push((answer.verdict, words, vec![&answer.asked])),
-        }
-    }
     let mut lines = Vec::new();
-    for (verdict, words, asked) in groups {
-        let verdict = verdict.to_string();
-        lines.extend(asked.iter().map(|asked| format!("{verdict:<12} {asked}")));
-        lines
-            .extend(words.iter().flat_map(|words| words.lines()).map(|line| format!("    {line}")));
+    for group in answers.chunk_by(|a, b| a.of == b.of) {
+        lines.push(group[0].of.clone());
+        for verdict in [Verdict::Fits, Verdict::Unknown, Verdict::DoesNotFit] {
+            let these = group.iter().filter(|answer| answer.verdict == verdict);
+            let asked: Vec<&str> = these.map(|answer| answer.asked.as_str()).collect();
+            if !asked.is_empty() {
+                lines.push(format!("  {verdict}: {}", asked.join(", ")));
+            }
+        }
+        for (statement, asked) in said(group) {
+            let of_all = asked.len() == group.len();
+            let about = if of_all { String::new() } else { format!("{}: ", names(&asked)) };
+            let mut rows = statement.lines();
+            lines.extend(rows.next().map(|row| format!("    {about}{row}")));
+            lines.extend(rows.map(|row| format!("      {row}")));
+        }
         lines.push(String::new());
     }
     lines.join("\n")
+}
+
+/// Every statement of a group, with what it is about.
+fn said(group: &[Answer]) -> Vec<(String, Vec<&str>)> {
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for answer in group {
+        for statement in answer.statements() {
+            match said.iter_mut().find(|(known, _)| *known == statement) {
+                Some((_, asked)) => asked.push(&answer.asked),
+                None => said.push((statement, vec![&answer.asked])),
+            }
+        }
+    }
+    said
+}
+
+fn names(asked: &[&str]) -> String {
+    let more = asked.len().saturating_sub(NAMED);
+    let names = asked[..asked.len().min(NAMED)].join(", ");
+    if more > 0 { format!("{names} and {more} more") } else { names }
 }
 
 /// All answers, with every finding.
 pub fn json(answers: &[Answer]) -> Value {
     let answer = |answer: &Answer| {
         json!({
+            "of": answer.of,
             "asked": answer.asked,
             "verdict": answer.verdict,
             "obstacle": answer.obstacle,
@@ -82,4 +106,39 @@ pub fn json(answers: &[Answer]) -> Value {
         })
     };
     answers.iter().map(answer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::compatibility::Confidence;
+
+    fn answer(asked: &str, findings: Vec<Finding>) -> Answer {
+        let verdict = overall(&findings);
+        Answer { of: "card".into(), asked: asked.into(), verdict, obstacle: None, findings }
+    }
+
+    fn finding(verdict: Verdict, words: &str) -> Finding {
+        Finding {
+            verdict,
+            subject: "subject".into(),
+            words: words.into(),
+            cure: Some("do that".into()),
+            source: "a page",
+            confidence: Confidence::Derived,
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_several_is_said_once_and_what_fits_is_not_explained() {
+        let against = || finding(Verdict::DoesNotFit, "too old");
+        let answers = [
+            answer("fp32", vec![against(), finding(Verdict::Fits, "reads it")]),
+            answer("fp16", vec![against(), finding(Verdict::Note, "slow")]),
+        ];
+        let expected = "card\n  does not fit: fp32, fp16\n    does not fit: too old\n      what \
+                        helps: do that\n      source: a page (derived)\n    fp16: note: slow\n      \
+                        what helps: do that\n      source: a page (derived)\n";
+        assert_eq!(text(&answers), expected);
+    }
 }

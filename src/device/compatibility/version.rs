@@ -1,6 +1,6 @@
 //! Versions of libraries and drivers, and compute capabilities of cards. Knows none of them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 /// A version: numbers, the most significant first, shown as they were written (450.80.02). Two
@@ -94,6 +94,12 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self, String> {
         let version = Self::parse(text).filter(|version| version.text == text);
         version.ok_or_else(|| format!("`{text}` is no version"))
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

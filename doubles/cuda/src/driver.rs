@@ -84,7 +84,7 @@ impl Driver {
             contexts: BTreeMap::new(),
             contexts_made: 0,
             current: HashMap::new(),
-            memory: Memory::new(&ledger),
+            memory: Memory::new(&ledger, script.foreign_memory),
             streams: Table::new(Kind::Stream, &ledger),
             default_streams: BTreeMap::new(),
             events: Table::new(Kind::Event, &ledger),

@@ -16,24 +16,28 @@ pub struct Memory {
     host: Table<Block>,
     /// Bytes of registered ranges of the host's memory.
     registered: Table<usize>,
+    /// Whether what others have allocated is taken for a card's.
+    foreign: bool,
 }
 
 impl Memory {
     /// None yet.
-    pub fn new(ledger: &Arc<Writer>) -> Self {
+    pub fn new(ledger: &Arc<Writer>, foreign: bool) -> Self {
         Self {
+            foreign,
             device: Table::new(Kind::DeviceMemory, ledger),
             host: Table::new(Kind::HostMemory, ledger),
             registered: Table::new(Kind::HostRegistration, ledger),
         }
     }
 
-    /// Whether a range is within one allocation of a card.
+    /// Whether a range is within one allocation of a card, or may be somebody else's.
     pub fn on_card(&self, address: u64, bytes: usize) -> bool {
-        self.device.at_or_below(address).is_some_and(|(start, held)| {
-            let end = start + held.value.bytes() as u64;
-            address.checked_add(bytes as u64).is_some_and(|last| last <= end)
-        })
+        self.foreign && address != 0
+            || self.device.at_or_below(address).is_some_and(|(start, held)| {
+                let end = start + held.value.bytes() as u64;
+                address.checked_add(bytes as u64).is_some_and(|last| last <= end)
+            })
     }
 
     /// The card on which an allocation begins at this address.

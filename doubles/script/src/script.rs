@@ -28,6 +28,9 @@ pub struct Script {
     /// Whether waiting takes real time: the host's clock and the cards' are then the same, and a
     /// synchronising call spins until the work would be done. Otherwise everything is done at once.
     pub pace: bool,
+    /// Whether memory that others have allocated is taken for a card's: for libraries that compute
+    /// in memory of the host where a card's is expected.
+    pub foreign_memory: bool,
     /// The cards, in any order.
     pub cards: Vec<Card>,
     /// What goes wrong; of those that fit a call, the first counts.
@@ -41,6 +44,7 @@ impl Default for Script {
             cuda_version: 12020,
             nvml_version: "12.535.104.05".to_owned(),
             pace: false,
+            foreign_memory: false,
             cards: Vec::new(),
             faults: Vec::new(),
         }

@@ -178,3 +178,110 @@ impl OnCard for OrtOnCard {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        device::Device,
+        engine::{Engine, Place, ort::Ort},
+        os::MonotonicClock,
+        scenario::{CardOptions, EngineOptions},
+        tensor::{DType, Outputs, Shape, Tensor},
+        timing::{Marks, Span},
+    };
+    use std::{path::Path, process::Command, sync::atomic::AtomicU8};
+    use trtbench_double_script::{ENVIRONMENT, Script};
+
+    const BATCH: usize = 2;
+
+    fn card() -> trtbench_double_script::Card {
+        trtbench_double_script::Card::numbered(1)
+    }
+
+    /// Runs this test again in a process that finds a stand-in for the driver.
+    fn again(test: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script.json");
+        let text = Script { foreign_memory: true, ..Script::with_cards([card()]) };
+        text.write(&script).unwrap();
+        let program = std::env::current_exe().unwrap();
+        let built = program.with_file_name("libtrtbench_double_cuda.so");
+        std::os::unix::fs::symlink(built, folder.path().join("libcuda.so.1")).unwrap();
+        let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
+        let mut child = Command::new(program);
+        child.args(["--exact", &name, "--nocapture"]);
+        child.env("LD_LIBRARY_PATH", folder.path()).env(ENVIRONMENT, script);
+        let output = child.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    }
+
+    fn inputs() -> TensorSet {
+        let shape = Shape::new(&[BATCH, 3, 256, 256]).unwrap();
+        let mut tensor = Tensor::zeros("images", shape);
+        for (index, value) in tensor.floats_mut().unwrap().iter_mut().enumerate() {
+            *value = (index * 7919 % 255) as f32 / 255.0;
+        }
+        vec![tensor]
+    }
+
+    fn run(session: &mut dyn Session, inputs: &TensorSet) -> crate::timing::Sample {
+        let (clock, beacon) = (MonotonicClock::new(), AtomicU8::new(0));
+        let mut marks = Marks::new(&clock, &beacon);
+        marks.begin();
+        session.run(inputs, &mut marks).unwrap();
+        marks.finish()
+    }
+
+    /// ONNX Runtime's own kernels compute in memory of the host, which the stand-in takes for a
+    /// card's: bindings, places, copies and events are those of a card.
+    #[test]
+    fn what_is_bound_and_copied_gives_the_outputs_of_an_ordinary_run() {
+        let options = EngineOptions::default();
+        let place = Place::cpu(options);
+        if locate(&place).is_err() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "there is no ONNX Runtime");
+            return;
+        }
+        if std::env::var_os(ENVIRONMENT).is_none() {
+            return again("what_is_bound_and_copied_gives_the_outputs_of_an_ordinary_run");
+        }
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/models/shapes.onnx");
+        let spec = LoadSpec {
+            model: &model,
+            threads: 1,
+            batch: BATCH,
+            precision: Precision::Fp32,
+            launch: 0,
+            place: &place,
+        };
+        let card_options = CardOptions::default();
+        let uuid = card().uuid;
+        let device = Device { kind: crate::device::Kind::Gpu, name: "card".into(), uuid };
+        let card = Card::open(&device, card_options).unwrap();
+        let loaded = on_card(&spec, None, (AllocationDevice::CPU, MemoryType::Default)).unwrap();
+        let mut on_card = CardSession::new(card, loaded, card_options).unwrap();
+        let mut ordinary = Ort.load(&spec).unwrap();
+        let inputs = inputs();
+        for _ in 0..3 {
+            let sample = run(&mut on_card, &inputs);
+            assert!(sample.span(Span::HostToDevice) > Some(crate::unit::Nanos(8_000)));
+            run(&mut *ordinary, &inputs);
+            assert_eq!(on_card.count(), ordinary.count());
+            for index in 0..ordinary.count() {
+                assert_eq!(on_card.get(index), ordinary.get(index));
+                assert!(on_card.get(index).is_some_and(|view| view.shape.dims()[0] == BATCH));
+            }
+        }
+        assert_eq!(on_card.io().inputs[0].dtype, DType::F32);
+    }
+
+    #[test]
+    fn integers_are_computed_in_by_tensorrt_alone() {
+        let with = |provider| OrtOptions { provider, ..OrtOptions::default() };
+        assert_eq!(executed(Precision::Int8, &with(Provider::Cuda)), Precision::Fp32);
+        assert_eq!(executed(Precision::Int8, &with(Provider::TensorRt)), Precision::Int8);
+        assert_eq!(executed(Precision::Fp16, &with(Provider::Cuda)), Precision::Fp16);
+    }
+}

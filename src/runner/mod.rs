@@ -2,6 +2,8 @@
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
 mod child;
+mod clocks;
+mod holder;
 mod host;
 mod images;
 mod launch;
@@ -10,6 +12,7 @@ mod preflight;
 mod protocol;
 mod worker;
 
+pub use clocks::Clocks;
 pub use host::HostStages;
 pub use images::ImageFacts;
 pub use launch::{Answer, Workers};

@@ -1,7 +1,7 @@
 //! Clocks of cards, held while a run measures, against stand-ins for NVIDIA's libraries: let go
 //! whatever ends the run. What the cards are set to is read from the stand-ins, not from the program.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test stops where it finds what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
 mod doubles;

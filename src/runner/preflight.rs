@@ -211,7 +211,7 @@ fn probe(scenario: &Scenario, places: &[Place], workers: &Workers) -> io::Result
     let mut answers = Vec::new();
     for name in &scenario.matrix.engine {
         for place in places {
-            let task = Task::Probe { engine: name.clone(), place: place.clone() };
+            let task = Task::Probe { engine: name.clone(), place: Box::new(place.clone()) };
             let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
             let answer = match answer.last {
                 Ok(Message::Runtime(runtime)) => Ok(runtime),

@@ -27,7 +27,7 @@ pub enum Task {
         /// Engine.
         engine: String,
         /// Where it would compute.
-        place: Place,
+        place: Box<Place>,
     },
     /// Say which cards are here.
     Inventory,

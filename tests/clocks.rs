@@ -198,7 +198,8 @@ fn a_killed_run_lets_its_clock_go() {
     let mut child = bench.start();
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("the clock is let go", || bench.doubles.held_clocks().is_empty());
+    // The ledger is written last.
+    wait_until("the clock is let go", || !bench.releasers().is_empty());
     bench.assert_let_go();
 }
 
@@ -268,6 +269,21 @@ fn a_clock_that_cannot_be_held_is_an_error_before_anything_is_measured() {
         bench.write(FAST, &[]);
         bench.run(&["run", "cards.toml", "--out", "out"]).succeeds();
     }
+}
+
+#[test]
+fn a_resumed_run_whose_clock_is_refused_keeps_its_launches() {
+    let bench = Bench::fast();
+    bench.run(&["run", "cards.toml", "--out", "out"]).succeeds();
+    let whole = Run::read(&bench.sandbox.path("out")).unwrap().launches;
+    let lost = whole.iter().find(|launch| launch.record.device.uuid == bench.cards[1].uuid);
+    let (hash, launch) = lost.map(|lost| (&lost.hash, lost.record.launch)).unwrap();
+    fs::remove_file(bench.sandbox.path(&format!("out/launches/{hash}-{launch}.json"))).unwrap();
+    let fault = Fault::nvml("nvmlDeviceSetGpuLockedClocks", NO_PERMISSION);
+    bench.doubles.rewrite(&Script::with_cards(bench.cards.clone()).fault(fault));
+    bench.run(&["run", "cards.toml", "--out", "out", "--resume"]).fails(2, &["leave the key out"]);
+    let kept = Run::read(&bench.sandbox.path("out")).unwrap().launches;
+    assert_eq!(kept.len(), whole.len() - 1);
 }
 
 #[test]

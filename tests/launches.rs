@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
 
 mod common;
-use common::{Ran, Sandbox, program};
+use common::{Ran, Sandbox, program, wait_until};
 use serde_json::Value;
 use std::{
     fs,
@@ -197,7 +197,7 @@ fn an_image_that_changes_during_a_run_fails_the_launches_after_it() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    wait_until("the first launch has read its images", || progress(&sandbox));
+    wait_until("the first launch has read its images", || sandbox.measures("r"));
     fs::copy(sandbox.path("images/shape_001.jpg"), sandbox.path("images/shape_000.jpg")).unwrap();
     let ran = Ran::from(child.wait_with_output().unwrap());
     ran.fails(1, &["shape_000.jpg has changed since the run began"]);
@@ -257,7 +257,7 @@ fn an_interrupt_keeps_the_launch_in_hand_and_two_stop_at_once() {
             .stderr(std::process::Stdio::piped())
             .spawn()
             .unwrap();
-        wait_until("a worker measures", || progress(&sandbox));
+        wait_until("a worker measures", || sandbox.measures("r"));
         let pid = Pid::from_child(&child);
         for _ in 0..interrupts {
             kill_process(pid, Signal::INT).unwrap();
@@ -272,22 +272,5 @@ fn an_interrupt_keeps_the_launch_in_hand_and_two_stop_at_once() {
         let resumed = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());
         resumed.succeeds();
         assert_eq!(records(&sandbox).len(), 4);
-    }
-}
-
-/// Whether a worker of the run has begun an iteration.
-fn progress(sandbox: &Sandbox) -> bool {
-    let entries = fs::read_dir(sandbox.path("r/launches")).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".stage"))
-        .any(|entry| fs::read(entry.path()).is_ok_and(|byte| byte.first().is_some_and(|&b| b > 0)))
-}
-
-#[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
     }
 }

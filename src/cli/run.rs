@@ -10,7 +10,7 @@ use crate::{
     model,
     os::{self, FilePath, Host},
     report as reports,
-    runner::{self, Event, Launched, Observer, Ready, Setup},
+    runner::{self, Clocks, Event, Launched, Observer, Problem, Ready, Runnable, Setup, Workers},
     scenario::Cell,
     store::{Folder, PlannedCell, Run, RunInfo, SCHEMA, ScenarioInfo},
 };
@@ -84,34 +84,65 @@ fn run_one(
         detections: arguments.save_detections,
     };
     let done = done(&folder, &ready, &setup)?;
+    let is_done = |cell: &Cell, launch: u32| done.contains(&(cell.hash(), launch));
+    let mut clocks = match hold_clocks(loaded, &ready, &setup, &workers, &is_done) {
+        Ok(clocks) => clocks,
+        Err(refused) => {
+            folder.discard_unbegun();
+            return Err(refused);
+        }
+    };
     let total = ready.run.len() * setup.measure.launches as usize;
     let screen = Screen::new(arguments.quiet, total, done.len(), setup.measure.launches);
+    announce(&screen, &loaded.scenario.name, [total, done.len()], &folder, &ready);
     let mut keeper = Keeper { folder: &folder, screen };
-    keeper.screen.say(&format!(
-        "{}: {total} launches, {} of them done; results in {}",
-        loaded.scenario.name,
-        done.len(),
-        folder.path().display()
-    ));
-    for (cell, reason) in &ready.skipped {
-        keeper.screen.say(&format!("skipped: {} on {}: {}", cell.id, cell.device, reason.0));
-    }
     if first {
         // Only now: until here Ctrl-C ends the program at once, and there is nothing to keep.
         os::watch_interrupts().context("cannot watch for Ctrl-C")?;
     }
-    let is_done = |cell: &Cell, launch: u32| done.contains(&(cell.hash(), launch));
-    let ended =
-        runner::run(&ready.run, &setup, &workers, &is_done, &mut keeper).with_context(|| {
-            format!(
-                "stopped; what was measured is kept in {}. When the cause is mended, finish it \
-                 with: {}",
-                folder.path().display(),
-                resume_command(arguments, folder.path())
-            )
-        })?;
+    let ended = runner::run(&ready.run, &setup, &workers, &is_done, &mut keeper);
+    for Problem(left_behind) in clocks.release() {
+        common::tell(&format!("warning: {left_behind}"));
+    }
+    let ended = ended.with_context(|| {
+        format!(
+            "stopped; what was measured is kept in {}. When the cause is mended, finish it with: {}",
+            folder.path().display(),
+            resume_command(arguments, folder.path())
+        )
+    })?;
     keeper.screen.finish();
     conclude(arguments, &folder, ended)
+}
+
+/// Says what is to come: how many launches there are in all and how many of them are done.
+fn announce(
+    screen: &Screen,
+    name: &str,
+    [total, done]: [usize; 2],
+    folder: &Folder,
+    ready: &Ready,
+) {
+    let path = folder.path().display();
+    screen.say(&format!("{name}: {total} launches, {done} of them done; results in {path}"));
+    for (cell, reason) in &ready.skipped {
+        screen.say(&format!("skipped: {} on {}: {}", cell.id, cell.device, reason.0));
+    }
+}
+
+/// Holds the clocks of the cards that have launches to measure.
+fn hold_clocks(
+    loaded: &common::Loaded,
+    ready: &Ready,
+    setup: &Setup,
+    workers: &Workers,
+    is_done: &dyn Fn(&Cell, u32) -> bool,
+) -> anyhow::Result<Clocks> {
+    let missing = |runnable: &&Runnable| {
+        (0..setup.measure.launches).any(|launch| !is_done(&runnable.cell, launch))
+    };
+    let cells: Vec<Runnable> = ready.run.iter().filter(missing).cloned().collect();
+    Clocks::hold(&cells, workers).with_context(|| loaded.source.file.display().to_string())
 }
 
 /// The command line that takes this run up again: this one, with its folder.

@@ -64,7 +64,7 @@ pub struct Worker {
     lines: Receiver<Vec<u8>>,
     stderr: Tail,
     /// Keeps the worker's standard input open: to a worker, its end means that the parent is gone.
-    _stdin: Sender<()>,
+    stdin: Option<Sender<()>>,
     limit: Duration,
     deadline: Instant,
     looked: Instant,
@@ -108,12 +108,18 @@ impl Worker {
         }
         let now = Instant::now();
         let deadline = now + limit;
-        Ok(Self { child, lines, stderr, _stdin: keep, limit, deadline, looked: now, ended: false })
+        let stdin = Some(keep);
+        Ok(Self { child, lines, stderr, stdin, limit, deadline, looked: now, ended: false })
     }
 
     /// Gives the worker its whole time again.
     pub fn extend(&mut self) {
         self.deadline = Instant::now() + self.limit;
+    }
+
+    /// Ends the worker's standard input.
+    pub fn close(&mut self) {
+        self.stdin = None;
     }
 
     /// Listens for a moment.

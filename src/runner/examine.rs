@@ -132,7 +132,7 @@ pub fn probe(engines: &[String], places: &[Place], workers: &Workers) -> io::Res
     let mut answers = Vec::new();
     for name in engines {
         for place in places {
-            let task = Task::Probe { engine: name.clone(), place: place.clone() };
+            let task = Task::Probe { engine: name.clone(), place: Box::new(place.clone()) };
             let answer = workers.run(&task, PROBE_LIMIT, None, &mut |_, _| {})?;
             let answer = match answer.last {
                 Ok(Message::Runtime(runtime)) => Ok(runtime),

@@ -36,7 +36,8 @@ pub struct Answer {
 }
 
 /// Why a worker is no longer listened to without its having said a last message.
-enum Complaint {
+#[derive(Debug)]
+pub enum Complaint {
     /// It has ended.
     Ended,
     /// It said what is no message, or took too long.
@@ -59,25 +60,43 @@ impl Workers {
         let mut worker = Worker::start(&self.program, task, limit)?;
         let mut detections = Vec::new();
         let last = loop {
-            if os::interrupts() >= self.give_up_at {
-                worker.kill();
-                worker.end()?;
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            match hear(&mut worker, limit, matches!(task, Task::Launch(_))) {
-                Ok(None) => {}
-                Ok(Some(Message::Progress { iterations, elapsed })) => listen(iterations, elapsed),
-                Ok(Some(Message::Detections(found))) => {
+            match self.next_message(&mut worker, limit, matches!(task, Task::Launch(_))) {
+                Ok(Ok(Message::Progress { iterations, elapsed })) => listen(iterations, elapsed),
+                Ok(Ok(Message::Detections(found))) => {
                     // Nothing is measured any more: the limit is one on silence from here on.
                     worker.extend();
                     detections.push(found);
                 }
-                Ok(Some(message)) => break Ok(message),
-                Err(complaint) => break Err(complaint),
+                Ok(last) => break last,
+                Err(interrupted) => {
+                    worker.kill();
+                    worker.end()?;
+                    return Err(interrupted);
+                }
             }
         };
         let last = conclude(worker, last, beacon.map(|path| path.0.as_path()))?;
         Ok(Answer { last, detections })
+    }
+
+    /// The next message of a worker that was started with this limit.
+    ///
+    /// # Errors
+    /// `Interrupted` when the user has insisted on stopping; the worker goes on.
+    pub(super) fn next_message(
+        &self,
+        worker: &mut Worker,
+        limit: Duration,
+        measures: bool,
+    ) -> io::Result<Result<Message, Complaint>> {
+        while os::interrupts() < self.give_up_at {
+            match hear(worker, limit, measures) {
+                Ok(None) => {}
+                Ok(Some(message)) => return Ok(Ok(message)),
+                Err(complaint) => return Ok(Err(complaint)),
+            }
+        }
+        Err(io::ErrorKind::Interrupted.into())
     }
 }
 

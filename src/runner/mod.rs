@@ -2,8 +2,10 @@
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
 mod child;
+mod clocks;
 mod examine;
 mod fitness;
+mod holder;
 mod host;
 mod images;
 mod launch;
@@ -12,6 +14,7 @@ mod preflight;
 mod protocol;
 mod worker;
 
+pub use clocks::Clocks;
 pub use examine::{Examined, Here, inventory, probe, surroundings};
 pub use host::HostStages;
 pub use images::ImageFacts;

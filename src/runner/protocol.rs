@@ -3,6 +3,7 @@
 
 use super::{HostStages, ImageFacts};
 use crate::{
+    cuda::Uuid,
     device::{
         Inventory, Kind,
         telemetry::{self, Telemetry},
@@ -26,12 +27,24 @@ pub enum Task {
         /// Engine.
         engine: String,
         /// Where it would compute.
-        place: Place,
+        place: Box<Place>,
     },
     /// Say which cards are here.
     Inventory,
     /// Measure one launch.
     Launch(Box<Job>),
+    /// Hold a card's clock until standard input ends, then let it go.
+    HoldClock {
+        /// Card.
+        uuid: Uuid,
+        /// Clock of its multiprocessors, in MHz.
+        mhz: u32,
+    },
+    /// Let go a card's clock that another worker has left behind.
+    ReleaseClock {
+        /// Card.
+        uuid: Uuid,
+    },
 }
 
 /// One launch of one cell.
@@ -89,6 +102,10 @@ pub enum Message {
     },
     /// The launch is complete.
     Finished(Box<Measured>),
+    /// The clock is held from now on.
+    Holding,
+    /// The clock is let go.
+    Released,
 }
 
 /// What was found on one image.
@@ -117,7 +134,10 @@ impl Task {
         let device = match self {
             Self::Launch(job) => &job.cell.device,
             Self::Probe { place, .. } => &place.device,
-            Self::Inventory => return Vec::new(),
+            // NVML sees all cards whatever the environment says.
+            Self::Inventory | Self::HoldClock { .. } | Self::ReleaseClock { .. } => {
+                return Vec::new();
+            }
         };
         match device.kind {
             Kind::Cpu => Vec::new(),

@@ -2,7 +2,7 @@
 //! output. Keeps nothing and prints nothing else.
 
 use super::{
-    ImageFacts,
+    ImageFacts, holder,
     measure::{self, Tools},
     protocol::{Facts, ImageDetections, Job, Measured, Message, Task},
 };
@@ -38,8 +38,12 @@ use std::{
 pub fn work(output: &mut dyn Write) -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    stop_with_parent();
-    match serde_json::from_str(&line)? {
+    let task = serde_json::from_str(&line)?;
+    // What is done about a clock outlasts the parent.
+    if !matches!(task, Task::HoldClock { .. } | Task::ReleaseClock { .. }) {
+        stop_with_parent();
+    }
+    match task {
         Task::Probe { engine, place } => {
             let answer = engine::named(&engine).and_then(|engine| engine.runtime(&place));
             say(output, &answer.map_or_else(refused, Message::Runtime))
@@ -48,6 +52,11 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
         Task::Launch(job) => {
             let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
             say(output, &answer)
+        }
+        Task::HoldClock { uuid, mhz } => holder::hold(&uuid, mhz, &mut |m| say(output, m)),
+        Task::ReleaseClock { uuid } => {
+            let answer = holder::release(&uuid);
+            say(output, &answer.map_or_else(refused, |()| Message::Released))
         }
     }
 }

@@ -129,6 +129,22 @@ impl Folder {
         &self.info
     }
 
+    /// Removes a run that has neither a launch nor a report yet, so that its folder can be taken
+    /// again; any other stays as it is.
+    pub fn discard_unbegun(self) {
+        let expected = |entry: fs::DirEntry| {
+            ["run.json", "launches", LOCK].iter().any(|&name| entry.file_name() == name)
+        };
+        let mut entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        // A folder with a launch in it cannot be removed.
+        if entries.all(expected) && fs::remove_dir(self.path.join("launches")).is_ok() {
+            // What resists stays: the run that is not taken up has a better error to tell.
+            let _ = fs::remove_file(self.path.join("run.json"));
+            let _ = fs::remove_file(self.path.join(LOCK));
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+
     /// Whether a launch is there.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 /// The repository.
@@ -50,6 +51,14 @@ impl Sandbox {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// Whether a worker of the run in that folder has begun an iteration.
+    pub fn measures(&self, run: &str) -> bool {
+        let entries = fs::read_dir(self.path(run).join("launches")).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".stage")).any(
+            |entry| fs::read(entry.path()).is_ok_and(|byte| byte.first().is_some_and(|&b| b > 0)),
+        )
     }
 
     /// Runs the program in this folder.
@@ -121,6 +130,16 @@ impl Ran {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Waits for what another process does; the test fails if it does not come.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
     }
 }
 

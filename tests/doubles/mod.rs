@@ -3,9 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsString,
     fs,
+    io::Read,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
@@ -58,6 +60,22 @@ impl Doubles {
     /// What the processes have written so far.
     pub fn ledger(&self) -> Ledger {
         Ledger::read(&self.script()).unwrap()
+    }
+
+    /// MHz at which the clock of each card with a locked clock is held at this moment, by UUID.
+    pub fn held_clocks(&self) -> BTreeMap<String, u64> {
+        let path = self.0.path().join("script.json.clocks");
+        let Ok(mut file) = fs::File::open(path) else { return BTreeMap::new() };
+        // The library writes it under a lock.
+        file.lock_shared().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        if text.is_empty() {
+            return BTreeMap::new();
+        }
+        let cards: BTreeMap<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let mhz = |card: &serde_json::Value| card["graphics"][0].as_u64();
+        cards.into_iter().filter_map(|(uuid, card)| Some((uuid, mhz(&card)?))).collect()
     }
 
     /// Changes the script for processes that start from now on.

@@ -43,10 +43,19 @@ done
 cargo build --locked "${features[@]}"
 if installed python3-pip pip3 || python3 -m pip --version >/dev/null 2>&1; then
   target/debug/trtbench fetch runtime || skip "engine ort: trtbench fetch runtime failed"
+  target/debug/trtbench fetch runtime --gpu || skip "providers for cards: fetch runtime --gpu failed"
   target/debug/trtbench fetch models || skip "picodet: trtbench fetch models failed"
 else
   skip "engine ort and the trained picodet: pip is missing (apt-get install python3-pip)"
 fi
+
+# The compiler of kernels needs no card. Kept beside what cargo builds.
+nvrtc=$PWD/target/nvrtc-12.9.86
+if [ ! -e "$nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ]; then
+  python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$nvrtc" \
+    nvidia-cuda-nvrtc-cu12==12.9.86 >/dev/null 2>&1 || skip "kernels: NVRTC cannot be had through pip"
+fi
+export TRTBENCH_NVRTC=$nvrtc/nvidia/cuda_nvrtc/lib
 
 if command -v cargo-nextest >/dev/null; then
   cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast

@@ -130,8 +130,8 @@ fn a_precision_that_the_model_has_not_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_gpu_is_refused_with_the_reason() {
-    let parts = ["gpu:all", "runs on the CPU alone"];
+fn an_engine_that_knows_no_cards_is_refused_with_the_reason() {
+    let parts = ["computes on the CPU alone", "engine `ort`"];
     model_refused(&onnx(&[0, 3, 256, 256], YOLO), "device = [\"gpu:all\"]", &parts);
 }
 

@@ -180,7 +180,10 @@ fn every_key_of_the_schema_is_documented() {
         at: &str,
         found: &mut Vec<String>,
     ) {
-        let reference = schema["$ref"].as_str().or(schema["items"]["$ref"].as_str());
+        // A table whose keys are the user's own: the devices.
+        let own = schema["additionalProperties"]["$ref"].as_str();
+        let at = &if own.is_some() { format!("{at}.\"gpu:…\"") } else { at.to_owned() };
+        let reference = schema["$ref"].as_str().or(schema["items"]["$ref"].as_str()).or(own);
         let schema = match reference {
             Some(path) => root.pointer(&path[1..]).unwrap(),
             None => schema,

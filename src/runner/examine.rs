@@ -170,7 +170,6 @@ impl Here<'_> {
     /// Looks at everything but whether the model fits its family.
     pub fn examine(&self, cell: &Cell, model: Option<&Model>) -> Examined {
         let mut examined = Examined { cell: cell.clone(), obstacle: None, findings: Vec::new() };
-        examined.obstacle = self.device_obstacle();
         let Ok(engine) = engine::named(&cell.id.engine) else { return examined };
         let request = Request {
             model: &cell.id.model,
@@ -188,7 +187,7 @@ impl Here<'_> {
         let answer = probed.map(|probed| &probed.answer);
         let missing = || answer?.as_ref().err().map(|reason| reason.0.clone());
         examined.obstacle =
-            examined.obstacle.or_else(|| engine.obstacle(&request)).or_else(missing);
+            engine.obstacle(&request).or_else(|| self.device_obstacle()).or_else(missing);
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {
             let runtime = answer.and_then(|answer| library(answer.as_ref().ok()?));

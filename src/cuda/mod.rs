@@ -10,6 +10,7 @@
 mod driver;
 mod error;
 mod identity;
+mod library;
 mod memory;
 pub mod nvml;
 pub mod nvrtc;

@@ -96,12 +96,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let runtime = engine.runtime(&job.place).map_err(refused)?;
     let batch = job.cell.id.batch as usize;
     let cpu_of = measure::cpu_of(job.cell.id.threads, session.uses_other_threads());
-    // More would never have an image to work on, but take address space and be metered.
-    let threads = Threads::new(batch.min(job.cell.id.threads as usize)).map_err(refused)?;
-    let instructions = Instructions::named(job.host.instructions).map_err(refused)?;
-    let cpu = Cpu { instructions, threads };
-    let decoder = Decoder::with(job.host.decoder).map_err(refused)?;
-    let mut pipeline = Pipeline::new(session, adapter, batch, cpu, decoder);
+    let mut pipeline = pipeline(job, session, adapter)?;
     let meter = Meter::new(cpu_of == super::CpuOf::Process);
     let tools = Tools { clock: &clock, meter: &meter, beacon: beacon.byte() };
     let mut listen = |iterations, elapsed| {
@@ -144,6 +139,21 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
         },
         telemetry,
     })))
+}
+
+/// Everything around the loaded model.
+fn pipeline(
+    job: &Job,
+    session: Box<dyn Session>,
+    adapter: Box<dyn Adapter>,
+) -> Result<Pipeline, Message> {
+    let batch = job.cell.id.batch as usize;
+    // More would never have an image to work on, but take address space and be metered.
+    let threads = Threads::new(batch.min(job.cell.id.threads as usize)).map_err(refused)?;
+    let instructions = Instructions::named(job.host.instructions).map_err(refused)?;
+    let cpu = Cpu { instructions, threads };
+    let decoder = Decoder::with(job.host.decoder).map_err(refused)?;
+    Ok(Pipeline::new(session, adapter, batch, cpu, decoder))
 }
 
 /// Begins to watch the card, if there is one and it is to be watched.

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    cuda::{Call, ComputeCapability, CudaVersion, Error, PciAddress, Uuid},
+    cuda::{Call, ComputeCapability, CudaVersion, Error, PciAddress, Uuid, library::lacking},
     unit::Bytes,
 };
 use cudarc::driver::sys::{self, CUdevice, CUdevice_attribute, CUresult};
@@ -116,8 +116,9 @@ pub fn check(function: &'static str, result: CUresult) -> Result<(), Error> {
         code => Err(Error::Call(Call {
             function,
             code,
-            // SAFETY: both take any code, and give null or a string that is never freed.
+            // SAFETY: takes any code, and gives null or a string that is never freed.
             name: text(|to| unsafe { sys::cuGetErrorName(result, to) }),
+            // SAFETY: as above.
             words: text(|to| unsafe { sys::cuGetErrorString(result, to) }),
         })),
     }
@@ -151,14 +152,7 @@ impl Driver {
         }
         // SAFETY: it was just seen to load, so this does not panic.
         let library = unsafe { sys::culib() };
-        let missing: Vec<&str> = SYMBOLS
-            .iter()
-            .copied()
-            // SAFETY: only looked up, never called through this type.
-            .filter(|name| {
-                unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_err()
-            })
-            .collect();
+        let missing = lacking(library, SYMBOLS);
         if !missing.is_empty() {
             return Err(Error::Unavailable(too_old(&missing)));
         }

@@ -1,6 +1,7 @@
 //! Looks whether NVML has the function that `nvml-wrapper` calls without looking.
 #![allow(unsafe_code)]
 
+use crate::cuda::library::lacking;
 use libloading::Library;
 
 /// Why NVML cannot be used; `None` if it can be opened.
@@ -9,9 +10,7 @@ pub fn obstacle(name: &str) -> Option<String> {
     let Ok(library) = (unsafe { Library::new(name) }) else {
         return Some(format!("there is no NVML: {name} cannot be loaded"));
     };
-    // SAFETY: only looked up, never called through this type.
-    let found = unsafe { library.get::<unsafe extern "C" fn()>(b"nvmlShutdown\0") }.is_ok();
-    (!found).then(|| {
+    (!lacking(&library, &["nvmlShutdown"]).is_empty()).then(|| {
         format!("{name} is too old, or no NVML: it lacks nvmlShutdown; install a newer driver")
     })
 }

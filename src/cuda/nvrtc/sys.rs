@@ -1,7 +1,7 @@
 //! Calls of NVRTC, behind a check that all of them are there.
 #![allow(unsafe_code)]
 
-use crate::cuda::{Call, ComputeCapability, CudaVersion, Error};
+use crate::cuda::{Call, ComputeCapability, CudaVersion, Error, library::lacking};
 use cudarc::nvrtc::sys::{self, nvrtcProgram, nvrtcResult};
 use std::{
     ffi::{CStr, CString, c_char},
@@ -64,11 +64,7 @@ impl Nvrtc {
         }
         // SAFETY: it was just seen to load, so this does not panic.
         let library = unsafe { sys::culib() };
-        let lacks = SYMBOLS.iter().find(|name| {
-            // SAFETY: only looked up, never called through this type.
-            unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_err()
-        });
-        match lacks {
+        match lacking(library, SYMBOLS).first() {
             None => Ok(Self(())),
             Some(name) => Err(Error::Unavailable(format!(
                 "NVRTC is too old: it lacks {name}; 11.2 or newer is needed"

@@ -1,0 +1,5 @@
+//! What a loaded library has to offer.
+
+mod sys;
+
+pub use sys::lacking;

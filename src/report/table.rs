@@ -97,9 +97,11 @@ const NAMED: usize = 3;
 fn shared_doubts(cells: &[CellResult]) -> Vec<String> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     let measured: Vec<_> = cells.iter().filter(|cell| cell.state == State::Measured).collect();
+    let several = cells.iter().any(|cell| cell.device != cells[0].device);
     for cell in &measured {
         for doubt in doubts(cell) {
-            let name = cell.cell.to_string();
+            let on = if several { format!(" on {}", cell.device) } else { String::new() };
+            let name = format!("{}{on}", cell.cell);
             match groups.iter_mut().find(|(text, _)| *text == doubt) {
                 Some((_, names)) => names.push(name),
                 None => groups.push((doubt, vec![name])),

@@ -226,6 +226,28 @@ mod ort {
     }
 
     #[test]
+    fn a_profile_of_its_own_tells_which_provider_ran_which_nodes() {
+        let Some(options) = installed() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let path = model(folder.path(), &onnx::doubling(onnx::FLOAT, None));
+        let place = Place::cpu(options);
+        let spec = LoadSpec {
+            model: &path,
+            threads: 1,
+            batch: 2,
+            precision: Precision::Fp32,
+            launch: 0,
+            place: &place,
+        };
+        let inputs = inputs(Data::F32(vec![0.5; 6]), &[2, 1, 1, 3]);
+        let placement = Ort.placement(&spec, &inputs).unwrap().unwrap();
+        let nodes: Vec<_> = placement.nodes.keys().collect();
+        assert_eq!(nodes, ["CPUExecutionProvider"], "{placement:?}");
+        assert!(placement.nodes["CPUExecutionProvider"] >= 1 && placement.problem.is_none());
+        assert!(!placement.on_cpu.is_empty());
+    }
+
+    #[test]
     fn it_tells_its_version_and_library() {
         let Some(options) = installed() else { return };
         let runtime = Ort.runtime(&Place::cpu(options)).unwrap();

@@ -2,6 +2,7 @@
 
 mod cells;
 mod compare;
+mod differences;
 
 pub use cells::{CellResult, StageResult, State, cells};
 pub use compare::{Comparison, Delta, FLOOR, Side, Verdict, compare};

@@ -88,14 +88,14 @@ pub fn load(source: &Source, known: &Known) -> Result<Scenario, Invalid> {
 
 /// One path for one file, however the scenario was reached; a missing file keeps its name for the
 /// error that will follow.
-fn resolved(path: &Path) -> PathBuf {
+pub(super) fn resolved(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     source: &'a Source,
     known: &'a Known,
-    base: PathBuf,
+    pub(super) base: PathBuf,
 }
 
 impl Checker<'_> {
@@ -133,38 +133,11 @@ impl Checker<'_> {
         })
     }
 
-    fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
-        if matches!(streams, 1 | 3) {
-            return Ok(());
-        }
-        self.refuse(key, format!("{streams} is out of range; allowed: 1, 3"))
-    }
-
-    fn devices(
+    pub(super) fn refuse<T>(
         &self,
-        tables: BTreeMap<String, DeviceOptions>,
-    ) -> Result<BTreeMap<String, DeviceOptions>, Invalid> {
-        let absolute = |path: Option<PathBuf>| path.map(|path| resolved(&self.base.join(path)));
-        let checked = tables.into_iter().map(|(name, options)| {
-            let key = format!("device.\"{name}\"");
-            if name == "cpu" {
-                return self.refuse(key, "the CPU has no keys of its own; allowed: gpu:…");
-            }
-            self.device(&key, &name)?;
-            if let Some(mhz) = options.lock_clock_mhz {
-                self.within(&format!("{key}.lock_clock_mhz"), f64::from(mhz), 100.0, 10_000.0)?;
-            }
-            let options = DeviceOptions {
-                tensorrt_library: absolute(options.tensorrt_library),
-                ort_library: absolute(options.ort_library),
-                ..options
-            };
-            Ok((name, options))
-        });
-        checked.collect()
-    }
-
-    fn refuse<T>(&self, key: impl Into<String>, problem: impl Into<String>) -> Result<T, Invalid> {
+        key: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Result<T, Invalid> {
         Err(self.source.invalid(key, problem))
     }
 
@@ -263,18 +236,6 @@ impl Checker<'_> {
         self.counts("matrix.threads", &matrix.threads, MAX_THREADS)
     }
 
-    fn device(&self, key: &str, name: &str) -> Result<(), Invalid> {
-        let gpu = name.strip_prefix("gpu:").is_some_and(|rest| !rest.is_empty());
-        if name == "cpu" || gpu {
-            return Ok(());
-        }
-        let problem = format!(
-            "unknown device `{name}`; allowed: cpu, gpu:all, gpu:<index in PCI bus order>, \
-             gpu:<uuid>, gpu:<part of the name>"
-        );
-        self.refuse(key, problem)
-    }
-
     fn axis<T: Display>(&self, key: &str, values: &[T]) -> Result<(), Invalid> {
         if values.is_empty() {
             return self.refuse(key, "an axis needs at least one value");
@@ -369,7 +330,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn within(&self, key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
+    pub(super) fn within(&self, key: &str, value: f64, low: f64, high: f64) -> Result<(), Invalid> {
         // NaN is in no range.
         if (low..=high).contains(&value) {
             return Ok(());

@@ -3,6 +3,7 @@
 
 mod check;
 mod class_names;
+mod device;
 mod error;
 mod family;
 mod host;

@@ -1,0 +1,54 @@
+//! What a scenario says about devices, checked: their names, their tables, streams on a card. Looks for
+//! no device.
+
+use super::{
+    check::{Checker, resolved},
+    error::Invalid,
+    options::DeviceOptions,
+};
+use std::{collections::BTreeMap, path::PathBuf};
+
+impl Checker<'_> {
+    pub(super) fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
+        if matches!(streams, 1 | 3) {
+            return Ok(());
+        }
+        self.refuse(key, format!("{streams} is out of range; allowed: 1, 3"))
+    }
+
+    pub(super) fn devices(
+        &self,
+        tables: BTreeMap<String, DeviceOptions>,
+    ) -> Result<BTreeMap<String, DeviceOptions>, Invalid> {
+        let absolute = |path: Option<PathBuf>| path.map(|path| resolved(&self.base.join(path)));
+        let checked = tables.into_iter().map(|(name, options)| {
+            let key = format!("device.\"{name}\"");
+            if name == "cpu" {
+                return self.refuse(key, "the CPU has no keys of its own; allowed: gpu:…");
+            }
+            self.device(&key, &name)?;
+            if let Some(mhz) = options.lock_clock_mhz {
+                self.within(&format!("{key}.lock_clock_mhz"), f64::from(mhz), 100.0, 10_000.0)?;
+            }
+            let options = DeviceOptions {
+                tensorrt_library: absolute(options.tensorrt_library),
+                ort_library: absolute(options.ort_library),
+                ..options
+            };
+            Ok((name, options))
+        });
+        checked.collect()
+    }
+
+    pub(super) fn device(&self, key: &str, name: &str) -> Result<(), Invalid> {
+        let gpu = name.strip_prefix("gpu:").is_some_and(|rest| !rest.is_empty());
+        if name == "cpu" || gpu {
+            return Ok(());
+        }
+        let problem = format!(
+            "unknown device `{name}`; allowed: cpu, gpu:all, gpu:<index in PCI bus order>, \
+             gpu:<uuid>, gpu:<part of the name>"
+        );
+        self.refuse(key, problem)
+    }
+}

@@ -111,7 +111,8 @@ fn stages_on_each_card_take_the_time_that_the_card_says_to_the_nanosecond() {
     ] {
         let (sandbox, doubles) = (Sandbox::new(), Doubles::new(&Script::with_cards(two_cards())));
         on_cards(&sandbox, keys);
-        run(&sandbox, &doubles, &["run", "cards.toml", "--out", "out"]).succeeds();
+        let few = ["run", "cards.toml", "--out", "out", "--set", "measure.max_samples=5"];
+        run(&sandbox, &doubles, &few).succeeds();
         let launches = launches(&sandbox);
         for launch in &launches {
             let RecordOutcome::Measured(measured) = &launch.record.outcome else { panic!() };
@@ -120,4 +121,27 @@ fn stages_on_each_card_take_the_time_that_the_card_says_to_the_nanosecond() {
         assert_times(&launches, transfers);
         assert_all_freed(&doubles);
     }
+}
+
+#[test]
+fn visible_devices_are_counted_in_the_order_that_the_user_has_asked_for() {
+    let doubles = Doubles::new(&Script::with_cards(two_cards()));
+    let sandbox = Sandbox::new();
+    let usable = |order: Option<&str>| {
+        let mut command = program(&sandbox.path(""));
+        doubles.prepare(&mut command).args(["devices", "--json"]);
+        command.env("CUDA_VISIBLE_DEVICES", "0");
+        command.envs(order.map(|order| ("CUDA_DEVICE_ORDER", order)));
+        let gpus = Ran::from(command.output().unwrap()).succeeds().json()["gpus"].clone();
+        let gpus: Vec<serde_json::Value> = gpus.as_array().unwrap().clone();
+        assert_eq!(gpus.len(), 2, "NVML lists both");
+        let usable: Vec<String> = gpus
+            .iter()
+            .filter(|gpu| !gpu["cuda"].is_null())
+            .map(|gpu| gpu["name"].as_str().unwrap().to_owned())
+            .collect();
+        usable.concat()
+    };
+    assert!(usable(None).ends_with("RTX 3070"), "CUDA's own order: the fastest first");
+    assert!(usable(Some("PCI_BUS_ID")).ends_with("GTX 1050 Ti"));
 }

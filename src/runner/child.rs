@@ -29,8 +29,7 @@ const MAX_LINE: u64 = 1 << 30;
 const TICK: Duration = Duration::from_millis(100);
 
 /// Variables by which NVIDIA's libraries compute or wait in another way.
-const CARD_ENVIRONMENT: [&str; 3] =
-    ["NVIDIA_TF32_OVERRIDE", "CUDA_LAUNCH_BLOCKING", "CUDA_DEVICE_ORDER"];
+const CARD_ENVIRONMENT: [&str; 2] = ["NVIDIA_TF32_OVERRIDE", "CUDA_LAUNCH_BLOCKING"];
 
 /// Start of the names of variables that overrule what ONNX Runtime's TensorRT provider is told.
 const PROVIDER_ENVIRONMENT: &str = "ORT_TENSORRT_";

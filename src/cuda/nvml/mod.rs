@@ -9,7 +9,7 @@ pub use reading::{Facts, Process, Reading, ThrottleReasons};
 use super::{PciAddress, Uuid};
 use nvml_wrapper::{
     Device,
-    enum_wrappers::device::{Clock, EccCounter, MemoryError, PcieUtilCounter, TemperatureSensor},
+    enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor},
     enums::device::{GpuLockedClocksSetting, UsedGpuMemory},
     error::NvmlError,
 };
@@ -171,17 +171,6 @@ impl Nvml {
                 .total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile)
                 .ok(),
         })
-    }
-
-    /// What passes over the card's link to the host, in both directions, in kB/s; it takes the
-    /// library 20 ms to find out each.
-    ///
-    /// # Errors
-    /// The library's word.
-    pub fn link_throughput(&self, uuid: &Uuid) -> Result<(u32, u32), Error> {
-        let device = self.device(uuid)?;
-        let to_card = device.pcie_throughput(PcieUtilCounter::Receive)?;
-        Ok((to_card, device.pcie_throughput(PcieUtilCounter::Send)?))
     }
 
     /// Holds the card's clock at `mhz` until [`Nvml::unlock_clock`], whatever becomes of this

@@ -3,7 +3,7 @@
 
 use super::{
     cells::{CellResult, StageResult, cells},
-    differences::{differences, doubts},
+    differences::{device_changes, differences, doubts},
 };
 use crate::{
     stats::{self, RatioInterval},
@@ -89,6 +89,7 @@ pub fn compare(base: &Run, new: &Run) -> Comparison {
     judge(&mut deltas);
     let mut differences = differences(base, new);
     let pairs = pairs(&olds, &news);
+    differences.extend(device_changes(&pairs));
     if !pairs.iter().any(|(old, new)| old.is_some() && new.is_some()) {
         differences.push(
             "no cell is in both runs: cells join by model name, family, engine, precision, batch, \
@@ -100,7 +101,7 @@ pub fn compare(base: &Run, new: &Run) -> Comparison {
     Comparison { deltas, differences }
 }
 
-type Pair<'a> = (Option<&'a CellResult>, Option<&'a CellResult>);
+pub(super) type Pair<'a> = (Option<&'a CellResult>, Option<&'a CellResult>);
 
 /// A full outer join: the same cell on the same device first, then, where a cell has one device
 /// on each side, across devices.

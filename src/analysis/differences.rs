@@ -1,6 +1,6 @@
 //! What makes two runs, or the two sides of a cell, less comparable, in words. Judges no times.
 
-use super::cells::CellResult;
+use super::{cells::CellResult, compare::Pair};
 use crate::{
     device::Inventory,
     runner::HostStages,
@@ -63,6 +63,19 @@ pub fn differences(base: &Run, new: &Run) -> Vec<String> {
         found.push("[device]: its keys are not the same".to_owned());
     }
     found
+}
+
+/// Cells that are compared across devices.
+pub fn device_changes(pairs: &[Pair<'_>]) -> Vec<String> {
+    let mut changes: Vec<String> = Vec::new();
+    for (old, new) in pairs {
+        let (Some(old), Some(new)) = (old, new) else { continue };
+        let change = format!("device: {} → {}", old.device, new.device);
+        if old.device.uuid != new.device.uuid && !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
+    changes
 }
 
 /// Every engine key that has another value.

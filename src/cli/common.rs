@@ -107,6 +107,9 @@ pub fn examined(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
 /// As [`examined`]; that nothing of a scenario can run here is an error too.
 pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
     let ready = examined(loaded, workers)?;
+    for note in &ready.idle {
+        tell(&format!("note: {note}"));
+    }
     if ready.run.is_empty() {
         let line = |(cell, reason): &(Cell, Reason)| format!("  {}: {}", cell.id, reason.0);
         let reasons: Vec<String> = ready.skipped.iter().map(line).collect();

@@ -22,6 +22,9 @@ pub struct Arguments {
     /// The ONNX Runtime library to use, instead of engine.ort.library
     #[arg(long, value_name = "FILE")]
     ort_library: Option<PathBuf>,
+    /// Say of every statement where it is from
+    #[arg(long)]
+    sources: bool,
     /// Print JSON, with everything that fits too
     #[arg(long)]
     json: bool,
@@ -40,10 +43,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         let value = json!({ "schema": 1, "answers": doctor::json(&answers) });
         common::print(&format!("{value:#}"))?;
     } else {
-        common::print(&doctor::text(&answers))?;
+        common::print(&doctor::text(&answers, arguments.sources))?;
     }
-    let against = answers.iter().any(|answer| answer.verdict == Verdict::DoesNotFit);
-    Ok(if against { End::Finding } else { End::Complete })
+    let fits = |answer: &Answer| answer.verdict != Verdict::DoesNotFit;
+    // Without a scenario nothing in particular is asked for: a card that can be used at all is fine.
+    let well = match arguments.scenarios.is_empty() {
+        true => answers.chunk_by(|a, b| a.device == b.device).all(|card| card.iter().any(fits)),
+        false => answers.iter().all(fits),
+    };
+    Ok(if well { End::Complete } else { End::Finding })
 }
 
 /// Every cell of the scenarios.
@@ -72,6 +80,7 @@ fn cards(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>
         let obstacle = Some(inventory.why_missing("gpu:all"));
         return Ok(vec![Answer {
             of: "cards".to_owned(),
+            device: String::new(),
             asked: "all".to_owned(),
             verdict: Verdict::DoesNotFit,
             obstacle,
@@ -98,7 +107,9 @@ fn card(
     options.ort.provider = provider;
     options.ort.library.clone_from(&arguments.ort_library);
     let device = Device::gpu(gpu);
-    let place = Place { device, device_options: DeviceOptions::default(), options };
+    let capability = gpu.cuda.map(|cuda| cuda.capability);
+    let device_options = DeviceOptions::default();
+    let place = Place { device, capability, device_options, options };
     let places = std::slice::from_ref(&place);
     let engines = runner::probe(&[ENGINE.to_owned()], places, workers)?;
     let surroundings = runner::surroundings(inventory, places, &engines);

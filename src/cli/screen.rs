@@ -3,6 +3,7 @@
 
 use super::common;
 use crate::{
+    device::Kind,
     runner::{Launched, Outcome},
     scenario::Cell,
     stats::{Sorted, Stop},
@@ -71,7 +72,11 @@ impl Screen {
     /// A launch begins.
     pub fn started(&mut self, cell: &Cell, launch: u32) {
         self.began = Instant::now();
-        self.now = format!("{} launch {}/{}", cell.id, launch + 1, self.launches);
+        let on = match cell.device.kind {
+            Kind::Cpu => String::new(),
+            Kind::Gpu => format!(" on {}", cell.device),
+        };
+        self.now = format!("{}{on} launch {}/{}", cell.id, launch + 1, self.launches);
         self.bar.set_message(format!("{}  {}", self.left(), self.now));
     }
 

@@ -133,8 +133,10 @@ impl Gpu {
         Some(match &inventory.cuda_problem {
             Some(problem) => format!("CUDA cannot use {}: {problem}", self.name),
             None => format!(
-                "CUDA does not show {} ({}) to this process: it is not in CUDA_VISIBLE_DEVICES",
-                self.name, self.uuid
+                "CUDA_VISIBLE_DEVICES{} hides it: CUDA counts in an order of its own, the fastest \
+                 card first; unset the variable, or set it to {}",
+                visible_devices(),
+                self.uuid
             ),
         })
     }
@@ -144,6 +146,12 @@ impl fmt::Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "gpu:{} {} ({})", self.index, self.name, self.uuid)
     }
+}
+
+/// The variable's value, as it is set.
+fn visible_devices() -> String {
+    std::env::var("CUDA_VISIBLE_DEVICES")
+        .map_or_else(|_| String::new(), |value| format!("={value}"))
 }
 
 /// What lies about under a library's name, for an error message that says that it does not load.

@@ -15,6 +15,7 @@ pub mod rten;
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
+    cuda::ComputeCapability,
     device::{Device, Kind, compatibility::Wish},
     os::Host,
     scenario::{DeviceOptions, EngineOptions, Precision},
@@ -95,6 +96,9 @@ pub trait Session: Outputs {
 pub struct Place {
     /// Device.
     pub device: Device,
+    /// Compute capability of a card; none of a CPU, and where it is not known.
+    #[serde(default)]
+    pub capability: Option<ComputeCapability>,
     /// The scenario's keys for that device.
     pub device_options: DeviceOptions,
     /// The scenario's keys for engines.
@@ -180,7 +184,7 @@ impl Place {
     /// The host's processors.
     pub fn cpu(options: EngineOptions) -> Self {
         let device = Device::cpu(&Host::read());
-        Self { device, device_options: DeviceOptions::default(), options }
+        Self { device, capability: None, device_options: DeviceOptions::default(), options }
     }
 }
 

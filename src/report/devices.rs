@@ -53,7 +53,7 @@ fn card(gpu: &Gpu, inventory: &Inventory) -> Vec<String> {
     rows.push((
         "place",
         format!(
-            "PCI {}; number {} in CUDA, {} in NVML",
+            "PCI {}; device {} in CUDA, {} in NVML",
             gpu.pci,
             shown(&cuda),
             shown(&gpu.nvml_index)
@@ -80,7 +80,7 @@ fn card(gpu: &Gpu, inventory: &Inventory) -> Vec<String> {
 
 fn state(facts: &Facts, reading: &Reading) -> Vec<(&'static str, String)> {
     let link = |generation: Option<u32>, width: Option<u32>| match (generation, width) {
-        (Some(generation), Some(width)) => format!("PCIe {generation} × {width}"),
+        (Some(generation), Some(width)) => format!("PCIe {generation}.0 x{width}"),
         _ => "unknown".to_owned(),
     };
     let now = link(reading.pcie_generation, reading.pcie_width);
@@ -149,15 +149,17 @@ fn peak(spec: Option<&Spec>) -> String {
     let Some(spec) = spec else { return "not in the table of cards".to_owned() };
     let mark = |confirmed: bool| if confirmed { "" } else { "*" };
     let rate = |figure: Option<Figure<OperationsPerSecond>>| match figure {
-        Some(figure) => format!("{:.1} T/s{}", figure.value.0 / 1e12, mark(figure.confirmed)),
-        None => "–".to_owned(),
+        Some(figure) => format!("{:.1}{}", figure.value.0 / 1e12, mark(figure.confirmed)),
+        None => "none".to_owned(),
     };
     let bandwidth = match spec.bandwidth {
         Some(figure) => format!("{:.0} GB/s{}", figure.value.0 / 1e9, mark(figure.confirmed)),
         None => "–".to_owned(),
     };
     let (fp32, fp16, int8) = (rate(spec.fp32), rate(spec.fp16), rate(spec.int8));
-    let text = format!("FP32 {fp32}, FP16 on tensor cores {fp16}, INT8 {int8}, memory {bandwidth}");
+    let text = format!(
+        "FP32 {fp32} TFLOP/s, FP16 on tensor cores {fp16}, INT8 {int8} TOP/s, memory {bandwidth}"
+    );
     if text.contains('*') { format!("{text} (* unconfirmed)") } else { text }
 }
 
@@ -172,6 +174,9 @@ fn libraries_text(libraries: &[Library]) -> Vec<String> {
         lines.push(format!("  {name:<16} {:<12} {}", shown(&version), library.path));
         let indented = |text: &str| format!("{:31}{text}", "");
         lines.extend(library.problem.as_ref().map(|problem| indented(problem)));
+        if library.kind == LibraryKind::OnnxRuntime && !library.has_cuda_provider() {
+            lines.push(indented("for the CPU alone"));
+        }
         // ONNX Runtime is loaded by its path; nobody has to look for it.
         if !library.on_loader_path && library.kind != LibraryKind::OnnxRuntime {
             lines.push(indented("the system's loader does not look there"));

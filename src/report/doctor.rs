@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub struct Answer {
     /// What it was asked of, such as a card.
     pub of: String,
+    /// UUID of the device that is meant; empty for one that is not there.
+    pub device: String,
     /// What was asked for, such as a cell or a precision.
     pub asked: String,
     /// The answer.
@@ -23,25 +25,36 @@ pub struct Answer {
 impl Answer {
     /// The answer about what was examined; without a table to ask nothing stands against it.
     pub fn new(of: String, asked: String, examined: Examined) -> Self {
-        let Examined { obstacle, findings, .. } = examined;
+        let Examined { cell, obstacle, findings } = examined;
         let verdict = match (&obstacle, findings.as_slice()) {
             (Some(_), _) => Verdict::DoesNotFit,
             (None, []) => Verdict::Fits,
             (None, findings) => overall(findings),
         };
-        Self { of, asked, verdict, obstacle, findings }
+        Self { of, device: cell.device.uuid, asked, verdict, obstacle, findings }
     }
 
     /// What there is to say, each with what to do and where it is from. That something fits is said
     /// by the verdict.
-    fn statements(&self) -> Vec<String> {
+    fn statements(&self, sources: bool) -> Vec<String> {
         let mut statements: Vec<String> = self.obstacle.iter().cloned().collect();
         let telling = self.findings.iter().filter(|finding| finding.verdict != Verdict::Fits);
-        for Finding { verdict, words, cure, source, confidence, .. } in telling {
-            let cure = cure.as_ref().map(|cure| format!("\nwhat helps: {cure}"));
-            let confidence = format!("{confidence:?}").to_lowercase();
-            let cure = cure.unwrap_or_default();
-            statements.push(format!("{verdict}: {words}{cure}\nsource: {source} ({confidence})"));
+        for Finding { verdict, subject, words, cure, source, confidence } in telling {
+            let mut statement = match verdict {
+                Verdict::DoesNotFit => String::new(),
+                other => format!("{other}: "),
+            };
+            // Words that lean on the subject.
+            match words.starts_with("it ") {
+                true => statement.push_str(&format!("{subject}: {words}")),
+                false => statement.push_str(words),
+            }
+            statement.extend(cure.as_ref().map(|cure| format!("\nwhat helps: {cure}")));
+            if sources {
+                let confidence = format!("{confidence:?}").to_lowercase();
+                statement.push_str(&format!("\nsource: {source} ({confidence})"));
+            }
+            statements.push(statement);
         }
         statements
     }
@@ -50,8 +63,9 @@ impl Answer {
 /// Most names that stand before a statement.
 const NAMED: usize = 3;
 
-/// All answers, by what they were asked of; what is said of several is said once.
-pub fn text(answers: &[Answer]) -> String {
+/// All answers, by what they were asked of; what is said of several is said once. With `sources` every
+/// statement says where it is from.
+pub fn text(answers: &[Answer], sources: bool) -> String {
     let mut lines = Vec::new();
     for group in answers.chunk_by(|a, b| a.of == b.of) {
         lines.push(group[0].of.clone());
@@ -62,7 +76,7 @@ pub fn text(answers: &[Answer]) -> String {
                 lines.push(format!("  {verdict}: {}", asked.join(", ")));
             }
         }
-        for (statement, asked) in said(group) {
+        for (statement, asked) in said(group, sources) {
             let of_all = asked.len() == group.len();
             let about = if of_all { String::new() } else { format!("{}: ", names(&asked)) };
             let mut rows = statement.lines();
@@ -75,10 +89,10 @@ pub fn text(answers: &[Answer]) -> String {
 }
 
 /// Every statement of a group, with what it is about.
-fn said(group: &[Answer]) -> Vec<(String, Vec<&str>)> {
+fn said(group: &[Answer], sources: bool) -> Vec<(String, Vec<&str>)> {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for answer in group {
-        for statement in answer.statements() {
+        for statement in answer.statements(sources) {
             match said.iter_mut().find(|(known, _)| *known == statement) {
                 Some((_, asked)) => asked.push(&answer.asked),
                 None => said.push((statement, vec![&answer.asked])),
@@ -115,7 +129,14 @@ mod tests {
 
     fn answer(asked: &str, findings: Vec<Finding>) -> Answer {
         let verdict = overall(&findings);
-        Answer { of: "card".into(), asked: asked.into(), verdict, obstacle: None, findings }
+        Answer {
+            of: "card".into(),
+            device: String::new(),
+            asked: asked.into(),
+            verdict,
+            obstacle: None,
+            findings,
+        }
     }
 
     fn finding(verdict: Verdict, words: &str) -> Finding {
@@ -136,9 +157,10 @@ mod tests {
             answer("fp32", vec![against(), finding(Verdict::Fits, "reads it")]),
             answer("fp16", vec![against(), finding(Verdict::Note, "slow")]),
         ];
-        let expected = "card\n  does not fit: fp32, fp16\n    does not fit: too old\n      what \
-                        helps: do that\n      source: a page (derived)\n    fp16: note: slow\n      \
-                        what helps: do that\n      source: a page (derived)\n";
-        assert_eq!(text(&answers), expected);
+        let expected = "card\n  does not fit: fp32, fp16\n    too old\n      what helps: do \
+                        that\n      source: a page (derived)\n    fp16: note: slow\n      what \
+                        helps: do that\n      source: a page (derived)\n";
+        assert_eq!(text(&answers, true), expected);
+        assert!(!text(&answers, false).contains("source"));
     }
 }

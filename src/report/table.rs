@@ -4,6 +4,7 @@
 use super::csv::{outcome, placement, throttle_reasons};
 use crate::{
     analysis::{CellResult, Comparison, Delta, State, Verdict},
+    engine::null,
     timing::{Span, Stage},
     unit::{Nanos, Share},
 };
@@ -170,7 +171,8 @@ fn doubts(cell: &CellResult) -> Vec<String> {
         ));
     }
     doubts.extend(doubts_about_card(cell, samples));
-    if cell.detections_per_image == Some(0.0) {
+    // The empty engine detects nothing by its nature.
+    if cell.detections_per_image == Some(0.0) && cell.cell.engine != null::NAME {
         doubts.push(
             "no detections at all: the cost of post-processing means little (random weights? \
              another family?)"
@@ -188,7 +190,7 @@ fn doubts_about_card(cell: &CellResult, samples: usize) -> Vec<String> {
         let reasons = throttle_reasons(cell).unwrap_or_default();
         doubts.push(format!(
             "in {} of the iterations the card was held back ({reasons}): look at its cooling and \
-             power limit, or lock its clock",
+             power limit",
             Share(throttled)
         ));
     }
@@ -214,11 +216,15 @@ pub fn comparison(comparison: &Comparison) -> String {
         text.push_str(&format!("differs: {difference}\n"));
     }
     let mut table = empty();
-    table.set_header(["cell", "stage", "base", "new", "ratio", "interval", "noise", "verdict"]);
+    let several = several_devices(comparison);
+    let mut header = vec!["cell"];
+    header.extend(several.then_some("device"));
+    header.extend(["stage", "base", "new", "ratio", "interval", "noise", "verdict"]);
+    table.set_header(header);
     for delta in &comparison.deltas {
-        table.add_row(delta_row(delta));
+        table.add_row(delta_row(delta, several));
     }
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(2 + usize::from(several)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     text.push_str(&format!("{table}\n"));
@@ -231,16 +237,29 @@ pub fn comparison(comparison: &Comparison) -> String {
     text
 }
 
-fn delta_row(delta: &Delta) -> Vec<Field> {
+/// The device of a row: that of the new run, if there is one.
+fn device(delta: &Delta) -> Option<&str> {
+    Some(delta.new.as_ref().or(delta.base.as_ref())?.device.as_str())
+}
+
+/// Whether rows are about several devices, so that each has to name its own.
+fn several_devices(comparison: &Comparison) -> bool {
+    let mut devices = comparison.deltas.iter().filter_map(device);
+    let first = devices.next();
+    devices.any(|device| Some(device) != first)
+}
+
+fn delta_row(delta: &Delta, several: bool) -> Vec<Field> {
     let time = |side: &Option<crate::analysis::Side>| {
         side.as_ref().map_or("–".to_owned(), |side| side.median_ns.to_string())
     };
-    let mut fields = vec![
-        Field::new(&delta.cell),
+    let mut fields = vec![Field::new(&delta.cell)];
+    fields.extend(several.then(|| Field::new(device(delta).unwrap_or("–"))));
+    fields.extend([
         Field::new(delta.stage),
         Field::new(time(&delta.base)),
         Field::new(time(&delta.new)),
-    ];
+    ]);
     match &delta.ratio {
         Some(ratio) => {
             let mark = if delta.within_one_launch { "¹" } else { "" };

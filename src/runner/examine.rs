@@ -95,8 +95,10 @@ pub fn places(
                 cell.device.name
             )));
         }
+        let gpu = inventory.with_uuid(&cell.device.uuid);
         places.push(Place {
             device: cell.device.clone(),
+            capability: gpu.and_then(|gpu| gpu.cuda).map(|cuda| cuda.capability),
             device_options: tables
                 .first()
                 .map_or_else(DeviceOptions::default, |name| scenario.device[*name].clone()),
@@ -104,6 +106,15 @@ pub fn places(
         });
     }
     places
+}
+
+/// Tables of devices that are not here: right on another machine, or mistaken.
+pub fn idle_tables(scenario: &Scenario, inventory: &Inventory) -> Vec<String> {
+    let idle = |name: &&String| inventory.selected(name).next().is_none();
+    let words = |name: &String| {
+        format!("[device.\"{name}\"] has no effect here: {}", inventory.why_missing(name))
+    };
+    scenario.device.keys().filter(idle).map(words).collect()
 }
 
 /// What each engine consists of: under its name, or where that differs by device under both names.

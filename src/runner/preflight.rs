@@ -3,7 +3,7 @@
 
 use super::{
     HostStages, ImageFacts, Reason, Runnable, Workers,
-    examine::{Examined, Here, places, probe, runtimes, surroundings},
+    examine::{Examined, Here, idle_tables, places, probe, runtimes, surroundings},
     images,
 };
 use crate::{
@@ -36,6 +36,8 @@ pub struct Ready {
     pub runtimes: BTreeMap<String, Runtime>,
     /// What was found about every cell.
     pub examined: Vec<Examined>,
+    /// Tables of the scenario that have no effect here, with the reason.
+    pub idle: Vec<String>,
 }
 
 /// What identifies a model file.
@@ -102,6 +104,7 @@ pub fn preflight(
         host,
         runtimes: BTreeMap::new(),
         examined: Vec::new(),
+        idle: idle_tables(scenario, inventory),
     };
     let surroundings = surroundings(inventory, &places, &engines);
     for cell in &plan.cells {

@@ -171,7 +171,8 @@ fn apply(table: &mut toml::Table, entry: &str) -> Result<(), String> {
     if path.starts_with("matrix.") && !value.is_array() {
         value = toml::Value::Array(vec![value]);
     }
-    let parts: Vec<&str> = path.split('.').collect();
+    let parts = parts(path);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     if parts.len() > MAX_DEPTH {
         return Err(format!("a key has at most {MAX_DEPTH} parts"));
     }
@@ -182,6 +183,20 @@ fn apply(table: &mut toml::Table, entry: &str) -> Result<(), String> {
         *table = whole;
     }
     result
+}
+
+/// The parts of a dotted key. A part with a dot or a colon in it may stand in quotes, as in TOML.
+fn parts(path: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in path.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            c => parts.last_mut().into_iter().for_each(|part| part.push(c)),
+        }
+    }
+    parts
 }
 
 fn parse_value(text: &str) -> toml::Value {

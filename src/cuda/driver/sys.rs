@@ -147,7 +147,10 @@ impl Driver {
         // SAFETY: loads the system's NVIDIA driver, which is what the user has asked for.
         if !unsafe { sys::is_culib_present() } {
             return Err(Error::Unavailable(
-                "there is no NVIDIA driver: libcuda.so.1 cannot be loaded".to_owned(),
+                "there is no NVIDIA driver: libcuda.so.1 cannot be loaded; what helps: install \
+                 NVIDIA's driver (nvidia-smi then lists the cards), or in a container start it with \
+                 --gpus all"
+                    .to_owned(),
             ));
         }
         // SAFETY: it was just seen to load, so this does not panic.

@@ -78,15 +78,17 @@ fn is_for(row: &OnnxRuntime, cuda: &Library) -> bool {
 fn install(facts: &Facts, wish: &Wish) -> Option<String> {
     match wish.provider {
         Provider::OrtTensorRt => with_tensorrt(facts, wish),
-        Provider::OrtCuda | Provider::TensorRt => with_kernels(facts).map(named),
+        Provider::OrtCuda | Provider::TensorRt => with_kernels(facts).map(|row| named(facts, row)),
     }
 }
 
-fn named(row: &OnnxRuntime) -> String {
+fn named(facts: &Facts, row: &OnnxRuntime) -> String {
     format!(
-        "install the GPU build of ONNX Runtime {} (for CUDA {}) and name it by engine.ort.library",
+        "install the GPU build of ONNX Runtime {} (for CUDA {}; `trtbench fetch runtime --gpu` has \
+         some) and name it by ort_library in [device.\"{}\"]",
         row.version,
-        row.cuda.major()
+        row.cuda.major(),
+        facts.card
     )
 }
 
@@ -96,7 +98,7 @@ fn gpu_build(facts: &Facts, name: &str, row: &'static OnnxRuntime) -> Finding {
         Some(false) => (Verdict::DoesNotFit, "it is a build for CPUs: it has no GPU provider"),
         None => (Verdict::Unknown, "whether it is a build with GPU providers is not known"),
     };
-    let cure = (verdict == Verdict::DoesNotFit).then(|| named(row));
+    let cure = (verdict == Verdict::DoesNotFit).then(|| named(facts, row));
     row.evidence().says(verdict, name, words).cured_by(cure)
 }
 

@@ -14,6 +14,9 @@ use crate::{
     unit::Nanos,
 };
 
+/// Its name in scenarios and results.
+pub const NAME: &str = "null";
+
 /// Side of the images it takes.
 const SIDE: usize = 128;
 /// Rows of a YOLOv8 output: four for the box and one for each of 80 classes.
@@ -44,7 +47,7 @@ struct Schedule {
 
 impl Engine for Null {
     fn name(&self) -> &'static str {
-        "null"
+        NAME
     }
 
     fn reads_model(&self) -> bool {

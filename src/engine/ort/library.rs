@@ -2,6 +2,7 @@
 
 use super::{Error, Place, chain, sys};
 use crate::{
+    cuda::ComputeCapability,
     device::Kind,
     fetch::{self, GpuRuntime},
     os::{elf, printable},
@@ -14,10 +15,6 @@ use std::{
 
 /// The variable that ONNX Runtime's other users know.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
-
-/// What helps when the library cannot be used.
-const CURE: &str = "run `trtbench fetch runtime`, or give another library by engine.ort.library, \
-                    ort_library of the [device] or ORT_DYLIB_PATH";
 
 /// The library and environment of this process; ONNX Runtime allows no second one.
 static OPENED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
@@ -68,26 +65,40 @@ impl fmt::Display for Library {
 /// [`Error::Unavailable`] says what to do.
 pub fn locate(place: &Place) -> Result<Library, Error> {
     let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let on_card = place.device.kind == Kind::Gpu;
+    let build = build_for(place);
     let fetched = || {
         let cache = fetch::cache_dir().ok()?;
-        let mut builds = GpuRuntime::ALL.into_iter();
-        match on_card {
-            true => builds.find_map(|build| fetch::gpu_runtime_path(&cache, build)),
-            false => fetch::runtime_path(&cache),
+        match build {
+            Some(build) => fetch::gpu_runtime_path(&cache, build),
+            None => fetch::runtime_path(&cache),
         }
     };
     let named = [place.device_options.ort_library.clone(), place.options.ort.library.clone()];
     let library =
-        choose(named, variable, fetched).ok_or_else(|| Error::Unavailable(nothing(on_card)))?;
+        choose(named, variable, fetched).ok_or_else(|| Error::Unavailable(nothing(build)))?;
     let path = std::path::absolute(&library.path).map_err(|error| library.unusable(&error))?;
     Ok(Library { path, ..library })
 }
 
-fn nothing(on_card: bool) -> String {
-    let which = if on_card { " for cards" } else { "" };
-    let cure = if on_card { CURE.replacen("runtime", "runtime --gpu", 1) } else { CURE.to_owned() };
-    format!("there is no ONNX Runtime library{which}: {cure}")
+/// The fetched build that serves a card: newer ones have no kernels for the oldest cards. None on the
+/// CPU.
+fn build_for(place: &Place) -> Option<GpuRuntime> {
+    /// The first capability that the build for CUDA 12 has kernels for.
+    const VOLTA: ComputeCapability = ComputeCapability { major: 7, minor: 0 };
+    let old = place.capability.is_some_and(|capability| capability < VOLTA);
+    let build = if old { GpuRuntime::Pascal } else { GpuRuntime::Cuda12 };
+    (place.device.kind == Kind::Gpu).then_some(build)
+}
+
+fn nothing(build: Option<GpuRuntime>) -> String {
+    let (which, flag) = match build {
+        Some(build) => (" for this card", format!(" --gpu={}", build.name())),
+        None => ("", String::new()),
+    };
+    format!(
+        "there is no ONNX Runtime library{which}: run `trtbench fetch runtime{flag}`, or name one by \
+         engine.ort.library, ort_library of the [device] or {VARIABLE}"
+    )
 }
 
 fn choose(
@@ -165,7 +176,11 @@ impl Library {
     }
 
     fn unusable(&self, why: &dyn fmt::Display) -> Error {
-        Error::Unavailable(format!("{self} cannot be used: {why}. To mend it, {CURE}"))
+        let cure = match self.source {
+            Source::Cache => "run `trtbench fetch runtime` again".to_owned(),
+            named => format!("name another one by {named}, or leave that out"),
+        };
+        Error::Unavailable(format!("{self} cannot be used: {why}; what helps: {cure}"))
     }
 }
 

@@ -93,11 +93,6 @@ impl Pipeline {
         Ok(marks.finish())
     }
 
-    /// The inputs of the last iteration; the model is unloaded.
-    pub fn into_inputs(self) -> TensorSet {
-        self.inputs
-    }
-
     /// How many classes there are, where that is known.
     pub fn classes(&self) -> Option<usize> {
         self.adapter.classes()

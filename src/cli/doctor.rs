@@ -106,7 +106,7 @@ fn card(
     let mut options = EngineOptions::default();
     options.ort.provider = provider;
     options.ort.library.clone_from(&arguments.ort_library);
-    let device = Device::gpu(gpu);
+    let device = Device::gpu(gpu, inventory);
     let capability = gpu.cuda.map(|cuda| cuda.capability);
     let device_options = DeviceOptions::default();
     let place = Place { device, capability, device_options, options };

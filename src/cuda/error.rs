@@ -35,6 +35,11 @@ const ADVICE: &[(u32, &str)] = &[
          it (`trtbench devices` lists them)",
     ),
     (
+        34,
+        "the library is the toolkit's stub, not the driver: take the toolkit's folder `stubs` out of \
+         LD_LIBRARY_PATH",
+    ),
+    (
         46,
         "another process has the card for itself (compute mode EXCLUSIVE_PROCESS): end it, or set \
          the mode with nvidia-smi -c DEFAULT",
@@ -58,6 +63,8 @@ const ADVICE: &[(u32, &str)] = &[
          machine after an update of the driver",
     ),
     (804, "the driver is too old for this CUDA, and the card has no forward compatibility"),
+    (712, "these pages are locked already; what helps: transfers = \"pageable\""),
+    (801, "this system cannot lock pages for the card; what helps: transfers = \"pageable\""),
     (999, "often cured by reloading the module nvidia_uvm, or by a restart"),
 ];
 

@@ -127,6 +127,11 @@ impl Inventory {
 impl Gpu {
     /// Why CUDA cannot use it in this process, if it cannot.
     pub fn hidden(&self, inventory: &Inventory) -> Option<String> {
+        if self.facts.as_ref().is_some_and(|facts| facts.mig == Some(true)) {
+            return Some(
+                "it is divided into instances (MIG): whole cards alone are measured".into(),
+            );
+        }
         if self.cuda.is_some() {
             return None;
         }
@@ -176,9 +181,9 @@ fn split<T, E: ToString>(result: Result<T, E>) -> (Option<T>, Option<String>) {
 
 /// Joins both lists by UUID and numbers the cards by their places on the bus.
 fn join(cuda: Vec<cuda::Card>, nvml: Vec<nvml::Card>) -> Vec<Gpu> {
-    let gpu = |name, uuid, pci| Gpu {
+    let gpu = |name: String, uuid, pci| Gpu {
         index: 0,
-        name,
+        name: name.replace(char::is_control, " "),
         uuid,
         pci,
         cuda: None,

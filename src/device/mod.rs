@@ -49,9 +49,11 @@ impl Device {
         Self { kind: Kind::Cpu, name: host.cpu.clone(), uuid }
     }
 
-    /// A card.
-    pub fn gpu(gpu: &Gpu) -> Self {
-        Self { kind: Kind::Gpu, name: gpu.name.clone(), uuid: gpu.uuid.to_string() }
+    /// A card; of several that have one name each gets its number with it.
+    pub fn gpu(gpu: &Gpu, inventory: &Inventory) -> Self {
+        let alone = inventory.gpus.iter().filter(|other| other.name == gpu.name).count() < 2;
+        let name = if alone { gpu.name.clone() } else { format!("{} gpu:{}", gpu.name, gpu.index) };
+        Self { kind: Kind::Gpu, name, uuid: gpu.uuid.to_string() }
     }
 
     fn missing(name: &str) -> Self {
@@ -70,6 +72,7 @@ pub fn resolve(name: &str, host: &Host, inventory: &Inventory) -> Vec<Device> {
     if !names_gpu(name) {
         return vec![Device::cpu(host)];
     }
-    let found: Vec<Device> = inventory.selected(name).map(Device::gpu).collect();
+    let found: Vec<Device> =
+        inventory.selected(name).map(|gpu| Device::gpu(gpu, inventory)).collect();
     if found.is_empty() { vec![Device::missing(name)] } else { found }
 }

@@ -137,11 +137,14 @@ impl Watch {
 
 impl Telemetry {
     /// Whether the card was held back at some time between `start` and `end`. A reading speaks for
-    /// the period before it.
+    /// all the time since the one before it, however long that was; the first for one period.
     pub fn throttled(&self, start: Nanos, end: Nanos) -> bool {
-        let within = |timed: &&Timed| timed.at >= start && timed.at.since(end) < PERIOD;
-        let held = |timed: &Timed| timed.reading.throttle.is_some_and(ThrottleReasons::throttles);
-        self.readings.iter().filter(within).any(held)
+        let mut since = self.readings.first().map_or(Nanos::ZERO, |first| first.at.since(PERIOD));
+        self.readings.iter().any(|timed| {
+            let speaks = start <= timed.at && end > since;
+            since = timed.at;
+            speaks && timed.reading.throttle.is_some_and(ThrottleReasons::throttles)
+        })
     }
 
     /// How many uncorrectable errors of memory came in meanwhile.
@@ -239,9 +242,12 @@ mod tests {
         let held = Reading { throttle: Some(ThrottleReasons(0x40)), ..Reading::default() };
         let told = telemetry(vec![at(0, Reading::default()), at(500, held)]);
         let ms = |n: u64| Nanos(n * 1_000_000);
-        assert!(!told.throttled(ms(380), ms(390)));
-        assert!(told.throttled(ms(405), ms(415)) && told.throttled(ms(495), ms(505)));
+        assert!(told.throttled(ms(5), ms(15)) && told.throttled(ms(495), ms(505)));
         assert!(!told.throttled(ms(501), ms(511)));
+        let told = telemetry(vec![at(200, held), at(310, Reading::default()), at(420, held)]);
+        assert!(!told.throttled(ms(90), ms(100)) && told.throttled(ms(101), ms(111)));
+        // Readings are a little more than a period apart: nothing falls between them.
+        assert!(!told.throttled(ms(205), ms(209)) && told.throttled(ms(311), ms(315)));
     }
 
     #[test]

@@ -154,6 +154,9 @@ pub struct Runtime {
 /// Where the nodes of a model ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Placement {
+    /// The part of the engine that was asked for.
+    #[serde(default)]
+    pub asked: String,
     /// Number of nodes, after all rewriting of the graph, by the part of the engine that ran them.
     pub nodes: std::collections::BTreeMap<String, usize>,
     /// Operators that ran on the CPU, each once.

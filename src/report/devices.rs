@@ -217,6 +217,6 @@ fn on(flag: Option<bool>) -> &'static str {
     match flag {
         Some(true) => "on",
         Some(false) => "off",
-        None => "not supported",
+        None => "unknown or not supported",
     }
 }

@@ -198,13 +198,17 @@ fn doubts_about_card(cell: &CellResult, samples: usize) -> Vec<String> {
         doubts.push(format!("clocks and temperature are not known throughout: {why}"));
     }
     if let Some(placed) = &cell.placement
-        && (placed.nodes.len() > 1 || placed.problem.is_some())
+        && (placed.problem.is_some() || placed.nodes.keys().any(|by| *by != placed.asked))
     {
         let operators = match placed.on_cpu.as_slice() {
             [] => String::new(),
             on_cpu => format!("; on the CPU: {}", on_cpu.join(", ")),
         };
-        doubts.push(format!("its nodes ran on {}{operators}", placement(placed)));
+        doubts.push(format!(
+            "not all of its nodes ran on {}, but on {}{operators}",
+            placed.asked,
+            placement(placed)
+        ));
     }
     doubts
 }

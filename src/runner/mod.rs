@@ -25,7 +25,8 @@ pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
 pub use worker::work;
 
 use crate::{
-    engine::Place,
+    device::Kind,
+    engine::{Place, Placement},
     os::{Conditions, Ending, FilePath, interrupts, utc_now},
     scenario::{Cell, FamilyOptions, Measure},
     timing::Stage,
@@ -200,6 +201,19 @@ fn wrong_count(names: usize, classes: Option<usize>) -> Option<String> {
     ))
 }
 
+/// Where a cell's nodes run, from a process of its own: that it cannot be found out takes nothing from
+/// what was measured.
+fn placement(task: &Task, limit: Duration, workers: &Workers) -> io::Result<Option<Placement>> {
+    let problem = match workers.run(task, limit, None, &mut |_, _| {})?.last {
+        Ok(Message::Placed(placement)) if placement == Placement::default() => return Ok(None),
+        Ok(Message::Placed(placement)) => return Ok(Some(placement)),
+        Ok(Message::Refused { reason }) => reason,
+        Ok(_) => "the worker answered another task".to_owned(),
+        Err(failure) => format!("{} {}", failure.reason, failure.stderr_tail),
+    };
+    Ok(Some(Placement { problem: Some(problem), ..Placement::default() }))
+}
+
 fn launch_one(
     runnable: &Runnable,
     launch: u32,
@@ -228,6 +242,8 @@ fn launch_one(
     };
     let limit = Duration::from_secs_f64(job.measure.max_seconds + job.measure.timeout_seconds);
     let mut heard = Ok(());
+    let wants_placement = launch == 0 && cell.device.kind == Kind::Gpu;
+    let placing = wants_placement.then(|| Task::Place(Box::new(job.clone())));
     let answer = workers.run(&Task::Launch(Box::new(job)), limit, Some(&beacon), &mut |n, at| {
         if heard.is_ok() {
             heard = observer.on(Event::Progress(n, at));
@@ -237,6 +253,9 @@ fn launch_one(
     let _ = std::fs::remove_file(&beacon.0);
     let Answer { last, detections } = answer?;
     heard?;
-    let outcome = last.into();
+    let mut outcome = last.into();
+    if let (Outcome::Measured(measured), Some(task)) = (&mut outcome, placing) {
+        measured.facts.placement = placement(&task, limit, workers)?;
+    }
     Ok(Launched { cell: cell.clone(), launch, started, conditions, outcome, detections })
 }

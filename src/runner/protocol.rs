@@ -33,6 +33,8 @@ pub enum Task {
     Inventory,
     /// Measure one launch.
     Launch(Box<Job>),
+    /// Find out where the nodes of that launch's model run.
+    Place(Box<Job>),
     /// Hold a card's clock until standard input ends, then let it go.
     HoldClock {
         /// Card.
@@ -86,6 +88,8 @@ pub enum Message {
     Runtime(Runtime),
     /// The answer to [`Task::Inventory`].
     Inventory(Box<Inventory>),
+    /// The answer to [`Task::Place`].
+    Placed(Placement),
     /// Still measuring.
     Progress {
         /// Iterations so far, warm-up included.
@@ -132,17 +136,24 @@ impl Task {
     /// Environment of the worker that is given this task: it sees the one card that it works on.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let device = match self {
-            Self::Launch(job) => &job.cell.device,
+            Self::Launch(job) | Self::Place(job) => &job.cell.device,
             Self::Probe { place, .. } => &place.device,
             // NVML sees all cards whatever the environment says.
             Self::Inventory | Self::HoldClock { .. } | Self::ReleaseClock { .. } => {
                 return Vec::new();
             }
         };
-        match device.kind {
-            Kind::Cpu => Vec::new(),
-            Kind::Gpu => vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())],
+        if device.kind == Kind::Cpu {
+            return Vec::new();
         }
+        let mut variables = vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())];
+        // TensorRT's provider has no key for it, and computes in TF32 by itself.
+        if let Self::Launch(job) | Self::Place(job) = self
+            && !job.place.options.ort.tf32
+        {
+            variables.push(("NVIDIA_TF32_OVERRIDE", "0".to_owned()));
+        }
+        variables
     }
 }
 

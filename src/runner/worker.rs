@@ -20,7 +20,6 @@ use crate::{
     os::{self, Beacon, Meter, MonotonicClock},
     pipeline::Pipeline,
     stats::StopRule,
-    tensor::TensorSet,
     timing::Marks,
     unit::Nanos,
 };
@@ -49,6 +48,7 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
             say(output, &answer.map_or_else(refused, Message::Runtime))
         }
         Task::Inventory => say(output, &Message::Inventory(Box::new(Inventory::read()))),
+        Task::Place(job) => say(output, &place(&job).map_or_else(refused, Message::Placed)),
         Task::Launch(job) => {
             let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
             say(output, &answer)
@@ -118,8 +118,6 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     if job.detections {
         detect(job, &mut pipeline, &images, output)?;
     }
-    let inputs = pipeline.into_inputs();
-    let placement = placement(job, &*engine, &inputs);
     Ok(Message::Finished(Box::new(Measured {
         samples: series.samples,
         facts: Facts {
@@ -134,7 +132,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
             cpu_of,
             harness: series.harness,
             peak_memory_bytes: os::peak_memory(),
-            placement,
+            placement: None,
             telemetry: summary,
         },
         telemetry,
@@ -187,15 +185,18 @@ fn apply(
     Ok(telemetry.summary(&series.spans[series.warmup..], batch))
 }
 
-/// Where the model's nodes run, asked for once per cell and where there is a choice. That it cannot
-/// be found out takes nothing from what was measured.
-fn placement(job: &Job, engine: &dyn Engine, inputs: &TensorSet) -> Option<Placement> {
-    if job.launch > 0 || job.cell.device.kind == Kind::Cpu {
-        return None;
-    }
-    engine.placement(&spec(job), inputs).unwrap_or_else(|error| {
-        Some(Placement { problem: Some(error.to_string()), ..Placement::default() })
-    })
+/// Where the model's nodes run.
+fn place(job: &Job) -> Result<Placement, String> {
+    let said = |message: Message| match message {
+        Message::Refused { reason } => reason,
+        _ => "the model was not loaded".to_owned(),
+    };
+    let (session, adapter, engine) = load(job).map_err(said)?;
+    // Unloaded first: two of them may not fit the card.
+    let inputs = adapter.inputs();
+    drop(session);
+    let found = engine.placement(&spec(job), &inputs).map_err(|error| error.to_string())?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Reads the images, which must be those that the run began with.

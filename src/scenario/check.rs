@@ -112,6 +112,7 @@ impl Checker<'_> {
         self.matrix(&file.matrix)?;
         self.cell_count(&file)?;
         self.measure(&file.measure)?;
+        self.memory_limit(&file)?;
         self.postprocess("postprocess", &file.postprocess)?;
         let models = self.models(&file.model, &file.postprocess)?;
         let images = self.images(&file.input.images)?;

@@ -5,10 +5,23 @@ use super::{
     check::{Checker, resolved},
     error::Invalid,
     options::DeviceOptions,
+    wire,
 };
+use crate::device::names_gpu;
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Checker<'_> {
+    /// CUDA reserves address space for the memory of host and cards, far more than any limit.
+    pub(super) fn memory_limit(&self, file: &wire::File) -> Result<(), Invalid> {
+        let cards = file.matrix.device.iter().any(|name| names_gpu(name));
+        if cards && file.measure.max_memory_mib.is_some() {
+            let problem = "limits address space, of which CUDA reserves hundreds of GB: leave it out \
+                           in scenarios with cards";
+            return self.refuse("measure.max_memory_mib", problem);
+        }
+        Ok(())
+    }
+
     pub(super) fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
         if matches!(streams, 1 | 3) {
             return Ok(());

@@ -110,7 +110,8 @@ pub struct Primary {
 
 /// Turns a result into an error that names the function.
 pub fn check(function: &'static str, result: CUresult) -> Result<(), Error> {
-    // As a number: a newer driver may return codes that the crate's enumeration lacks.
+    // As a number. The crate's enumeration is of CUDA 12.9, newer than the functions that are used
+    // here: the newer it is, the fewer codes of a driver it lacks.
     match result as u32 {
         0 => Ok(()),
         code => Err(Error::Call(Call {

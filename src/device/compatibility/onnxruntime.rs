@@ -147,13 +147,15 @@ fn kernels(facts: &Facts, name: &str, row: &'static OnnxRuntime) -> Finding {
             last.unwrap_or_default()
         );
         let finding = row.on_kernels().says(Verdict::DoesNotFit, &subject, words);
-        return finding.cured_by(newest.map(named));
+        return finding.cured_by(newest.map(|row| named(facts, row)));
     }
     let words = format!(
         "it has no device code for compute capability {card}; whether the driver can compile some \
          when it is loaded is not in the table"
     );
-    row.on_kernels().says(Verdict::Unknown, &subject, words).cured_by(newest.map(named))
+    row.on_kernels()
+        .says(Verdict::Unknown, &subject, words)
+        .cured_by(newest.map(|row| named(facts, row)))
 }
 
 /// The newest release whose CUDA provider has device code for the card, if possible for a CUDA that
@@ -173,7 +175,7 @@ pub fn with_tensorrt(facts: &Facts, wish: &Wish) -> Option<String> {
         (serves && !cuda::is_refused(facts, row.cuda.major())).then_some((row, tensorrt))
     };
     tables::onnxruntime().iter().rev().find_map(pair).map(|(row, tensorrt)| {
-        format!("{}, and TensorRT {} where the loader finds it", named(row), tensorrt.from)
+        format!("{}, and TensorRT {} where the loader finds it", named(facts, row), tensorrt.from)
     })
 }
 

@@ -137,6 +137,7 @@ impl<M: OnCard> CardSession<M> {
     fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
         if !self.shapes.iter().eq(tensors.iter().map(|tensor| &tensor.shape)) {
             self.model.prepare(tensors)?;
+            self.moved = false;
             self.shapes = tensors.iter().map(|tensor| tensor.shape).collect();
         }
         if self.options.transfers == Transfers::Pinned {

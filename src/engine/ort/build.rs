@@ -7,9 +7,9 @@ use crate::{
     device::Kind,
     engine::{LoadSpec, foreign::guarded},
     fetch,
-    model::sha256,
+    model::{self, sha256},
     os::printable,
-    scenario::{Optimization, Precision, Provider},
+    scenario::{Optimization, OrtOptions, Precision, Provider},
 };
 use ort::{
     environment::Environment,
@@ -30,6 +30,13 @@ pub struct Extras<'a> {
     pub profile: Option<&'a Path>,
 }
 
+impl Extras<'_> {
+    /// Whether inference is recorded as a graph: never without bound inputs, as under a profile.
+    fn records(self, options: &OrtOptions) -> bool {
+        options.cuda_graph && self.profile.is_none()
+    }
+}
+
 /// Loads the model of `spec`.
 ///
 /// # Errors
@@ -44,7 +51,7 @@ pub fn session(
     let builder = configure(builder, spec, extras).map_err(|words| blame(&words))?;
     let mut builder = match spec.place.device.kind {
         Kind::Cpu => builder,
-        Kind::Gpu => on_card(builder, spec, extras.stream)?,
+        Kind::Gpu => on_card(builder, spec, extras)?,
     };
     guarded(|| builder.commit_from_file(spec.model))
         .map_err(|panic| blame(&panic))?
@@ -91,7 +98,7 @@ fn level(optimization: Optimization) -> GraphOptimizationLevel {
 fn on_card(
     builder: SessionBuilder,
     spec: &LoadSpec<'_>,
-    stream: Option<&Stream>,
+    extras: Extras<'_>,
 ) -> Result<SessionBuilder, Error> {
     let provider = spec.place.options.ort.provider;
     let mut providers: Vec<ExecutionProviderDispatch> = Vec::new();
@@ -99,9 +106,9 @@ fn on_card(
         if let Some(library) = &spec.place.device_options.tensorrt_library {
             preload(library)?;
         }
-        providers.push(tensorrt(spec, stream)?.build().error_on_failure());
+        providers.push(tensorrt(spec, extras)?.build().error_on_failure());
     }
-    providers.push(cuda(spec, stream).build().error_on_failure());
+    providers.push(cuda(spec, extras).build().error_on_failure());
     builder.with_execution_providers(providers).map_err(|error| {
         Error::Unavailable(format!(
             "ONNX Runtime's {} provider does not load: {}; `trtbench doctor` says what is missing",
@@ -111,24 +118,24 @@ fn on_card(
     })
 }
 
-fn cuda(spec: &LoadSpec<'_>, stream: Option<&Stream>) -> ep::CUDA {
+fn cuda(spec: &LoadSpec<'_>, extras: Extras<'_>) -> ep::CUDA {
     let options = &spec.place.options.ort;
     let provider = ep::CUDA::default().with_device_id(0).with_tf32(options.tf32);
-    let records = options.cuda_graph && options.provider == Provider::Cuda;
+    let records = extras.records(options) && options.provider == Provider::Cuda;
     let provider = if records { provider.with_cuda_graph(true) } else { provider };
-    match stream {
+    match extras.stream {
         Some(stream) => sys::cuda_in(provider, stream),
         None => provider,
     }
 }
 
-fn tensorrt(spec: &LoadSpec<'_>, stream: Option<&Stream>) -> Result<ep::TensorRT, Error> {
+fn tensorrt(spec: &LoadSpec<'_>, extras: Extras<'_>) -> Result<ep::TensorRT, Error> {
     let options = &spec.place.options.ort;
     let mut provider = ep::TensorRT::default()
         .with_device_id(0)
         .with_fp16(spec.precision == Precision::Fp16)
         .with_int8(spec.precision == Precision::Int8)
-        .with_cuda_graph(options.cuda_graph);
+        .with_cuda_graph(extras.records(options));
     if options.engine_cache {
         let folder = printable(&engine_folder(spec)?);
         provider = provider
@@ -137,7 +144,7 @@ fn tensorrt(spec: &LoadSpec<'_>, stream: Option<&Stream>) -> Result<ep::TensorRT
             .with_timing_cache(true)
             .with_timing_cache_path(&folder);
     }
-    Ok(match stream {
+    Ok(match extras.stream {
         Some(stream) => sys::tensorrt_in(provider, stream),
         None => provider,
     })
@@ -149,17 +156,20 @@ fn engine_folder(spec: &LoadSpec<'_>) -> Result<PathBuf, Error> {
     let failed = |error: &dyn std::fmt::Display| {
         Error::Failed(format!("no folder for built engines: {error}"))
     };
-    let model = std::fs::read(spec.model).map_err(|error| spec.model_error(&error.to_string()))?;
+    let model = model::open(spec.model).map_err(|error| Error::Model(error.to_string()))?;
     let library = super::locate(spec.place)?;
     let key = format!(
-        "{}\n{}\n{}\n{:?}\n{}\n{}\n{}",
-        sha256(&model),
+        "{}\n{}\n{}\n{:?}\n{}\n{}\n{}\n{:?}\n{}",
+        // With its external weights.
+        model.sha256,
         library.version()?,
         printable(&library.path),
         spec.place.device_options.tensorrt_library,
         spec.place.device.uuid,
         spec.precision,
-        spec.batch
+        spec.batch,
+        spec.place.options.ort.optimization,
+        spec.place.options.ort.tf32
     );
     let cache = fetch::cache_dir().map_err(|error| failed(&error))?;
     let folder = cache.join("engines").join(&sha256(key.as_bytes())[..16]);

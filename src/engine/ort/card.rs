@@ -23,6 +23,8 @@ struct OrtOnCard {
     inputs: Vec<DynTensor>,
     binding: IoBinding,
     allocator: Allocator,
+    /// Where outputs are to be.
+    memory: MemoryInfo<'static>,
     run_options: RunOptions,
     session: session::Session,
     io: ModelIo,
@@ -62,6 +64,7 @@ fn on_card(
         inputs: Vec::new(),
         binding: session.create_binding().map_err(failed)?,
         allocator: Allocator::new(&session, memory().map_err(failed)?).map_err(failed)?,
+        memory: memory().map_err(failed)?,
         run_options,
         session,
         executed: executed(spec.precision, options),
@@ -71,11 +74,6 @@ fn on_card(
     };
     if model.fixed_outputs {
         model.fix_outputs()?;
-    } else {
-        for output in &model.io.outputs {
-            let memory = memory().map_err(failed)?;
-            model.binding.bind_output_to_device(&output.name, &memory).map_err(failed)?;
-        }
     }
     Ok(model)
 }
@@ -100,13 +98,22 @@ impl OrtOnCard {
         for output in &self.io.outputs {
             let dims = fixed_dims(output, self.batch).ok_or_else(|| {
                 Error::Unsupported(format!(
-                    "cuda_graph needs outputs of a fixed shape, `{}` has none; export the model \
-                     with fixed shapes, or leave cuda_graph out",
+                    "cuda_graph needs outputs of 32 bit floats and of a fixed shape, `{}` is \
+                     otherwise; export the model so, or leave cuda_graph out",
                     output.name
                 ))
             })?;
             let place: Tensor<f32> = Tensor::new(&self.allocator, dims).map_err(failed)?;
             self.binding.bind_output(&output.name, place).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Lets ONNX Runtime make room for the outputs of the next run. Bound once, it would keep the
+    /// places of the first, into which another number of detections does not fit.
+    fn bind_outputs(&mut self) -> Result<(), Error> {
+        for output in &self.io.outputs {
+            self.binding.bind_output_to_device(&output.name, &self.memory).map_err(failed)?;
         }
         Ok(())
     }
@@ -141,6 +148,11 @@ impl OnCard for OrtOnCard {
     }
 
     fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
+        if self.fixed_outputs && !self.inputs.is_empty() {
+            let words = "a recorded graph reads one place for ever: with cuda_graph no input may \
+                         change its shape";
+            return Err(Error::Failed(words.to_owned()));
+        }
         self.inputs.clear();
         for (tensor, info) in tensors.iter().zip(&self.io.inputs) {
             let dims: Vec<i64> = tensor.shape.dims().iter().map(|&n| n as i64).collect();
@@ -163,6 +175,9 @@ impl OnCard for OrtOnCard {
     fn enqueue(&mut self, _: &Stream) -> Result<(), Error> {
         // Given back first: the next outputs then take the same memory.
         self.outputs.clear();
+        if !self.fixed_outputs {
+            self.bind_outputs()?;
+        }
         let outputs = self.session.run_binding_with_options(&self.binding, &self.run_options);
         for (_, value) in outputs.map_err(failed)? {
             self.outputs.push(value.downcast::<DynTensorValueType>().map_err(failed)?);

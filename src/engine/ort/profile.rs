@@ -3,7 +3,9 @@
 
 use super::{Error, build, chain, locate, value};
 use crate::{
+    device::Kind,
     engine::{LoadSpec, Placement},
+    scenario::Provider,
     tensor::TensorSet,
 };
 use serde::Deserialize;
@@ -50,7 +52,13 @@ pub fn placement(spec: &LoadSpec<'_>, inputs: &TensorSet) -> Result<Placement, E
     let _ = fs::remove_file(&file);
     ran.map_err(failed)?;
     let text = text.map_err(|error| Error::Failed(format!("ONNX Runtime's profile: {error}")))?;
-    read(&text).map_err(|error| Error::Failed(format!("ONNX Runtime's profile {file}: {error}")))
+    let asked = match (spec.place.device.kind, spec.place.options.ort.provider) {
+        (Kind::Cpu, _) => CPU,
+        (Kind::Gpu, Provider::Cuda) => "CUDAExecutionProvider",
+        (Kind::Gpu, Provider::TensorRt) => "TensorrtExecutionProvider",
+    };
+    let placement = read(&text).map(|found| Placement { asked: asked.to_owned(), ..found });
+    placement.map_err(|error| Error::Failed(format!("ONNX Runtime's profile {file}: {error}")))
 }
 
 /// Counts the nodes of a profile by provider.

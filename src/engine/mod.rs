@@ -15,6 +15,7 @@ pub mod rten;
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
+    cuda,
     device::{Device, Kind, compatibility::Wish},
     os::Host,
     scenario::{DeviceOptions, EngineOptions, Precision},
@@ -174,6 +175,9 @@ pub enum Error {
     /// A run failed: the cell failed.
     #[error("{0}")]
     Failed(String),
+    /// The card or its driver failed, whatever the model: the cell failed.
+    #[error("{0}")]
+    Card(cuda::Error),
 }
 
 impl Place {

@@ -232,7 +232,7 @@ impl From<cuda::Error> for Error {
     fn from(error: cuda::Error) -> Self {
         match error {
             cuda::Error::Unavailable(words) => Self::Unavailable(words),
-            other => Self::Failed(other.to_string()),
+            other => Self::Card(other),
         }
     }
 }

@@ -14,8 +14,16 @@ use crate::{
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
-/// An engine or a driver that takes longer than this to say what it is has hung.
+/// An engine that takes longer than this to say what it is has hung.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// So has a driver that takes longer to say which cards are here. It takes about a second per card
+/// where nothing keeps them initialised.
+const INVENTORY_LIMIT: Duration = Duration::from_secs(20);
+
+/// What helps where the driver hangs or dies.
+const BROKEN_DRIVER: &str = "see whether nvidia-smi answers and what dmesg says of NVRM; a restart \
+                             of the machine often helps";
 
 /// What was found about a cell.
 #[derive(Clone, Debug)]
@@ -58,12 +66,12 @@ impl Examined {
 /// # Errors
 /// When no worker can be started.
 pub fn inventory(workers: &Workers) -> io::Result<Inventory> {
-    let answer = workers.run(&Task::Inventory, PROBE_LIMIT, None, &mut |_, _| {})?;
+    let answer = workers.run(&Task::Inventory, INVENTORY_LIMIT, None, &mut |_, _| {})?;
     Ok(match answer.last {
         Ok(Message::Inventory(inventory)) => *inventory,
         Ok(_) => without_cards("the worker answered another task".to_owned()),
         Err(failure) => without_cards(format!(
-            "the NVIDIA driver's libraries do not answer: {} {}",
+            "the NVIDIA driver's libraries do not answer: {} {}; {BROKEN_DRIVER}",
             failure.reason, failure.stderr_tail
         )),
     })

@@ -96,7 +96,8 @@ impl Card {
     pub fn open(device: &Device, options: CardOptions) -> Result<Self, Error> {
         let driver = Driver::open()?;
         let cards = driver.cards()?;
-        let Some(card) = cards.iter().find(|card| card.uuid.as_str() == device.uuid) else {
+        let mut usable = cards.iter().flatten();
+        let Some(card) = usable.find(|card| card.uuid.as_str() == device.uuid) else {
             let (name, uuid) = (&device.name, &device.uuid);
             return Err(Error::Unavailable(format!("{name} ({uuid}) is not there any more")));
         };

@@ -343,7 +343,8 @@ fn notes(cell: &Cell, ready: &Ready) -> Vec<String> {
         Verdict::Unknown => format!("nobody knows whether it fits: {}", finding.words),
         _ => finding.words.clone(),
     };
-    telling.map(note).collect()
+    let remarks = mine.map_or(&[][..], |examined| &examined.remarks);
+    remarks.iter().cloned().chain(telling.map(note)).collect()
 }
 
 /// The cards as the run finds them, if it looked for any.

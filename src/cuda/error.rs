@@ -36,8 +36,8 @@ const ADVICE: &[(u32, &str)] = &[
     ),
     (
         34,
-        "the library is the toolkit's stub, not the driver: take the toolkit's folder `stubs` out of \
-         LD_LIBRARY_PATH",
+        "that is the stub to link programs with, not the driver's own library: take the folder \
+         `stubs` of the CUDA toolkit out of LD_LIBRARY_PATH",
     ),
     (
         46,
@@ -68,6 +68,12 @@ const ADVICE: &[(u32, &str)] = &[
     (999, "often cured by reloading the module nvidia_uvm, or by a restart"),
 ];
 
+/// Functions that run out of another memory than the card's, and what helps there.
+const LOCKING: [&str; 2] = ["cuMemHostAlloc", "cuMemHostRegister_v2"];
+const NOT_LOCKED: &str = "the host has no more memory that can be locked for the card: use a smaller \
+                          batch, raise the limit (ulimit -l), or let transfers = \"pageable\" do \
+                          without";
+
 /// Codes after which nothing more can be done on the card in this process.
 const LOST: &[u32] = &[214, 220, 221, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999];
 
@@ -79,7 +85,17 @@ impl Error {
 
     /// Whether the card's memory is full.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Call(call) if call.code == 2)
+        matches!(self, Self::Call(call) if call.code == 2 && !LOCKING.contains(&call.function))
+    }
+}
+
+impl Call {
+    /// What usually helps.
+    fn advice(&self) -> Option<&'static str> {
+        if self.code == 2 && LOCKING.contains(&self.function) {
+            return Some(NOT_LOCKED);
+        }
+        ADVICE.iter().find(|(known, _)| *known == self.code).map(|(_, advice)| *advice)
     }
 }
 
@@ -92,8 +108,8 @@ impl std::fmt::Display for Call {
             write!(f, ": {words}")?;
         }
         f.write_str(")")?;
-        match ADVICE.iter().find(|(known, _)| known == code) {
-            Some((_, advice)) => write!(f, "; {advice}"),
+        match self.advice() {
+            Some(advice) => write!(f, "; {advice}"),
             None => Ok(()),
         }
     }
@@ -116,6 +132,8 @@ mod tests {
         assert!(text.starts_with("cuMemAlloc_v2 failed with 2 (CUDA_ERROR_OUT_OF_MEMORY: out of"));
         assert!(text.contains("smaller batch"), "{text}");
         assert!(error.is_out_of_memory() && !error.is_lost());
+        let host = Error::Call(Call { function: "cuMemHostAlloc", ..call.clone() });
+        assert!(host.to_string().contains("the host has no more") && !host.is_out_of_memory());
         let unknown = Call { code: 4711, name: String::new(), words: String::new(), ..call };
         assert_eq!(unknown.to_string(), "cuMemAlloc_v2 failed with 4711 (unknown to the driver)");
         assert!(Error::Call(Call { code: 719, ..unknown }).is_lost());

@@ -6,7 +6,6 @@ use crate::{
         self, ComputeCapability, CudaVersion, Driver, PciAddress, Uuid,
         nvml::{self, Facts, Nvml, Reading},
     },
-    os::{Found, SearchPath, printable},
     unit::Bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -65,18 +64,11 @@ impl Inventory {
     /// Asks driver and NVML. They may take a second, and a broken driver may hang or end the
     /// process: ask in a process that can be spared.
     pub fn read() -> Self {
-        let search = SearchPath::system();
         let (driver, cuda_problem) = split(Driver::open());
         let (nvml, nvml_problem) = split(Nvml::open());
-        let cuda_problem = cuda_problem.map(|why| why + &lying_about(&search, "libcuda.so.1"));
-        let nvml_problem = nvml_problem.map(|why| why + &lying_about(&search, "libnvidia-ml.so.1"));
-        let (cards, card_problem) = match driver.map(Driver::cards) {
-            Some(Err(error)) => (Vec::new(), Some(error.to_string())),
-            Some(Ok(cards)) => (cards, None),
-            None => (Vec::new(), None),
-        };
-        let listed = nvml.as_ref().and_then(|nvml| nvml.cards().ok()).unwrap_or_default();
-        let mut gpus = join(cards, listed);
+        let (cards, card_problem) = driver.map_or_else(Default::default, cards);
+        let (listed, list_problem) = split(nvml.as_ref().map_or(Ok(Vec::new()), Nvml::cards));
+        let mut gpus = join(cards, listed.unwrap_or_default());
         for gpu in &mut gpus {
             if let (Some(nvml), Some(_)) = (&nvml, gpu.nvml_index) {
                 gpu.facts = nvml.facts(&gpu.uuid).ok();
@@ -88,7 +80,7 @@ impl Inventory {
             cuda: driver.and_then(|driver| driver.version().ok()),
             gpus,
             cuda_problem: cuda_problem.or(card_problem),
-            nvml_problem,
+            nvml_problem: nvml_problem.or(list_problem),
         }
     }
 
@@ -159,17 +151,14 @@ fn visible_devices() -> String {
         .map_or_else(|_| String::new(), |value| format!("={value}"))
 }
 
-/// What lies about under a library's name, for an error message that says that it does not load.
-fn lying_about(search: &SearchPath, name: &str) -> String {
-    let describe = |found: Found| {
-        let why = match (&found.problem, found.on_loader_path) {
-            (Some(problem), _) => problem.clone(),
-            (None, false) => "the system's loader does not look there".to_owned(),
-            (None, true) => return None,
-        };
-        Some(format!("; {} is there, but {why}", printable(&found.path)))
+/// The cards that can be used, and the driver's word about the first that cannot.
+fn cards(driver: Driver) -> (Vec<cuda::Card>, Option<String>) {
+    let answers = match driver.cards() {
+        Ok(answers) => answers,
+        Err(error) => return (Vec::new(), Some(error.to_string())),
     };
-    search.find(name).into_iter().filter_map(describe).collect()
+    let problem = answers.iter().find_map(|answer| answer.as_ref().err().map(ToString::to_string));
+    (answers.into_iter().flatten().collect(), problem)
 }
 
 fn split<T, E: ToString>(result: Result<T, E>) -> (Option<T>, Option<String>) {

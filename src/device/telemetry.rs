@@ -11,14 +11,25 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    sync::mpsc::{self, RecvTimeoutError, Sender},
-    thread::JoinHandle,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     time::Duration,
 };
 
 /// Time between two readings. Ten a second show a clock that sinks, and cost little: polled in a
 /// tight loop, the library causes spikes in what is measured.
 pub const PERIOD: Nanos = Nanos(100_000_000);
+
+/// A reading takes milliseconds; a library that takes longer than this has hung.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The library may take a second per card to begin, where nothing keeps them initialised.
+const BEGINNING: Duration = Duration::from_secs(20);
+
+/// What is said of a library that has hung.
+const SILENT: &str = "NVML does not answer; see whether nvidia-smi does";
 
 /// A reading and its time by the host's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,69 +93,101 @@ pub enum EnergyBy {
     Power,
 }
 
-/// A thread that reads.
+/// A thread that reads. One that NVML does not let go is left behind.
 pub struct Watch {
     stop: Sender<()>,
-    thread: JoinHandle<Telemetry>,
+    told: Arc<Mutex<Telemetry>>,
+    /// Says that the thread is done.
+    done: Receiver<Result<(), nvml::Error>>,
 }
 
 impl Watch {
     /// Begins to read the card with that UUID, now and every [`PERIOD`].
     ///
     /// # Errors
-    /// Without NVML or the card.
+    /// Without NVML or the card, and where they do not answer.
     pub fn start(uuid: &str) -> Result<Self, nvml::Error> {
-        let (nvml, uuid) = (Nvml::open()?, Uuid::from_text(uuid));
-        let clock = MonotonicClock::new();
-        let first = Timed { reading: nvml.reading(&uuid)?, at: clock.now() };
+        let uuid = Uuid::from_text(uuid);
         let (stop, stopped) = mpsc::channel();
-        let period = Duration::from_nanos(PERIOD.0);
-        let thread = std::thread::spawn(move || {
-            let mut told = Telemetry { readings: vec![first], ..Telemetry::default() };
-            let mut times = Vec::new();
-            let meter = Meter::new(false);
-            let before = meter.before();
-            loop {
-                let last = match stopped.recv_timeout(period) {
-                    Err(RecvTimeoutError::Timeout) => false,
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
-                };
-                let start = clock.now();
-                match nvml.reading(&uuid) {
-                    Ok(reading) => told.readings.push(Timed { at: clock.now(), reading }),
-                    Err(error) => told.ended = Some(error.to_string()),
-                }
-                times.push(clock.now().since(start));
-                if last || told.ended.is_some() {
-                    break;
-                }
-            }
-            times.sort_unstable();
-            told.per_reading = times.get(times.len() / 2).copied();
-            told.cpu = Some(meter.after().since(before).cpu);
-            told
+        let (say, done) = mpsc::channel();
+        let told = Arc::new(Mutex::new(Telemetry::default()));
+        let shared = Arc::clone(&told);
+        std::thread::spawn(move || {
+            let said = begin(&uuid, &shared).map(|nvml| {
+                // Whoever has given up waiting hears nothing more.
+                let _ = say.send(Ok(()));
+                watch(&nvml, &uuid, &stopped, &shared);
+            });
+            let _ = say.send(said);
         });
-        Ok(Self { stop, thread })
+        match done.recv_timeout(BEGINNING) {
+            Ok(begun) => begun.map(|()| Self { stop, told, done }),
+            Err(_) => Err(nvml::Error::Unavailable(SILENT.to_owned())),
+        }
     }
 
     /// Takes a last reading and gives all of them.
     pub fn stop(self) -> Telemetry {
         // A thread that has ended early no longer listens.
         let _ = self.stop.send(());
-        self.thread.join().unwrap_or_default()
+        let done = self.done.recv_timeout(PATIENCE);
+        let mut told = std::mem::take(&mut *locked(&self.told));
+        if done.is_err() {
+            told.ended = Some(SILENT.to_owned());
+        }
+        told
     }
+}
+
+/// Takes the first reading.
+fn begin(uuid: &Uuid, told: &Mutex<Telemetry>) -> Result<Nvml, nvml::Error> {
+    let nvml = Nvml::open()?;
+    let reading = nvml.reading(uuid)?;
+    locked(told).readings.push(Timed { at: MonotonicClock::new().now(), reading });
+    Ok(nvml)
+}
+
+/// Reads until it is told to stop or the card does not answer.
+fn watch(nvml: &Nvml, uuid: &Uuid, stopped: &Receiver<()>, told: &Mutex<Telemetry>) {
+    let (clock, meter) = (MonotonicClock::new(), Meter::new(false));
+    let before = meter.before();
+    let mut times = Vec::new();
+    loop {
+        let last = match stopped.recv_timeout(Duration::from_nanos(PERIOD.0)) {
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => true,
+        };
+        let start = clock.now();
+        let answer = nvml.reading(uuid);
+        times.push(clock.now().since(start));
+        let mut told = locked(told);
+        match answer {
+            Ok(reading) => told.readings.push(Timed { at: clock.now(), reading }),
+            Err(error) => told.ended = Some(error.to_string()),
+        }
+        if last || told.ended.is_some() {
+            times.sort_unstable();
+            told.per_reading = times.get(times.len() / 2).copied();
+            told.cpu = Some(meter.after().since(before).cpu);
+            return;
+        }
+    }
+}
+
+/// Readings stay readings whatever happened to the thread that added them.
+fn locked(told: &Mutex<Telemetry>) -> MutexGuard<'_, Telemetry> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Telemetry {
     /// Whether the card was held back at some time between `start` and `end`. A reading speaks for
-    /// all the time since the one before it, however long that was; the first for one period.
+    /// the time since the one before it, which is longer than [`PERIOD`] where the thread had to
+    /// wait for a processor.
     pub fn throttled(&self, start: Nanos, end: Nanos) -> bool {
-        let mut since = self.readings.first().map_or(Nanos::ZERO, |first| first.at.since(PERIOD));
-        self.readings.iter().any(|timed| {
-            let speaks = start <= timed.at && end > since;
-            since = timed.at;
-            speaks && timed.reading.throttle.is_some_and(ThrottleReasons::throttles)
-        })
+        let before = |moment: Nanos| self.readings.partition_point(|timed| timed.at < moment);
+        let held = |timed: &Timed| timed.reading.throttle.is_some_and(ThrottleReasons::throttles);
+        let (from, to) = (before(start), before(end));
+        self.readings.iter().take(to + 1).skip(from).any(held)
     }
 
     /// How many uncorrectable errors of memory came in meanwhile.
@@ -238,14 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_speaks_for_the_period_before_it() {
+    fn a_reading_speaks_for_the_time_since_the_one_before_it() {
         let held = Reading { throttle: Some(ThrottleReasons(0x40)), ..Reading::default() };
-        let told = telemetry(vec![at(0, Reading::default()), at(500, held)]);
+        let cool = Reading { throttle: Some(ThrottleReasons(1)), ..Reading::default() };
+        let told = telemetry(vec![at(0, cool), at(390, cool), at(500, held)]);
         let ms = |n: u64| Nanos(n * 1_000_000);
-        assert!(told.throttled(ms(5), ms(15)) && told.throttled(ms(495), ms(505)));
+        assert!(!told.throttled(ms(380), ms(390)) && told.throttled(ms(380), ms(391)));
+        assert!(told.throttled(ms(405), ms(415)) && told.throttled(ms(495), ms(505)));
         assert!(!told.throttled(ms(501), ms(511)));
         let told = telemetry(vec![at(200, held), at(310, Reading::default()), at(420, held)]);
-        assert!(!told.throttled(ms(90), ms(100)) && told.throttled(ms(101), ms(111)));
         // Readings are a little more than a period apart: nothing falls between them.
         assert!(!told.throttled(ms(205), ms(209)) && told.throttled(ms(311), ms(315)));
     }

@@ -15,7 +15,7 @@ pub mod rten;
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
-    cuda::ComputeCapability,
+    cuda::{self, ComputeCapability},
     device::{Device, Kind, compatibility::Wish},
     os::Host,
     scenario::{DeviceOptions, EngineOptions, Precision},
@@ -47,6 +47,11 @@ pub trait Engine {
     /// alone, or computes on the CPU.
     fn wish(&self, _request: &Request<'_>) -> Option<Wish> {
         None
+    }
+
+    /// What should be known of a cell's figures before they are believed.
+    fn remarks(&self, _request: &Request<'_>) -> Vec<String> {
+        Vec::new()
     }
 
     /// Loads a model for runs of one batch size.
@@ -114,6 +119,8 @@ pub struct Request<'a> {
     pub family: &'a str,
     /// Kind of device.
     pub device: Kind,
+    /// Compute capability of a card, if known.
+    pub capability: Option<ComputeCapability>,
     /// Precision asked for.
     pub precision: Precision,
     /// Precision that most of the model's weights are kept in; none where the engine reads no
@@ -181,6 +188,9 @@ pub enum Error {
     /// A run failed: the cell failed.
     #[error("{0}")]
     Failed(String),
+    /// The card or its driver failed, whatever the model: the cell failed.
+    #[error("{0}")]
+    Card(cuda::Error),
 }
 
 impl Place {

@@ -2,7 +2,7 @@
 //! and runs nothing; follows ld.so(8) of the GNU C library. Other systems have their own ways:
 //! there the system's search path is empty.
 
-use super::elf;
+use super::{elf, files::printable};
 use std::{
     collections::BTreeSet,
     env,
@@ -94,6 +94,28 @@ impl SearchPath {
         let places = self.places(name).into_iter();
         let found = places.map(|(path, on_loader_path)| Found::at(path, on_loader_path));
         found.filter(|found| seen.insert(found.real_path.clone())).collect()
+    }
+
+    /// Whether there are files of that name where the loader looks, but all of them are broken or for
+    /// another machine. A process that loads one that is cut off dies of it.
+    pub fn is_broken(&self, name: &str) -> bool {
+        let found = self.find(name);
+        let mut looked_at = found.iter().filter(|found| found.on_loader_path).peekable();
+        looked_at.peek().is_some() && looked_at.all(|found| found.problem.is_some())
+    }
+
+    /// What lies about under that name, for a message that says that it does not load; empty where
+    /// nothing does.
+    pub fn lying_about(&self, name: &str) -> String {
+        let describe = |found: Found| {
+            let why = match (&found.problem, found.on_loader_path) {
+                (Some(problem), _) => problem.clone(),
+                (None, false) => "the system's loader does not look there".to_owned(),
+                (None, true) => return None,
+            };
+            Some(format!("; {} is there, but {why}", printable(&found.path)))
+        };
+        self.find(name).into_iter().filter_map(describe).collect()
     }
 
     /// Names of the libraries here that are called `stem`, with or without a version: `libx.so`,
@@ -322,6 +344,22 @@ mod tests {
         assert_eq!(problem.as_deref(), Some("it is a link to nowhere"));
         let names: Vec<String> = search.names("libx").into_iter().collect();
         assert_eq!(names, ["libx.so.1", "libx.so.1.2.3"]);
+    }
+
+    #[test]
+    fn a_name_is_broken_where_the_loader_finds_files_but_no_library() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        assert!(!search(root).is_broken("libx.so.1") && search(root).lying_about("x").is_empty());
+        let library = sample::library("libx.so.1", &[]);
+        file(&root.join("cuda/lib64"), "libx.so.1", &library);
+        assert!(!search(root).is_broken("libx.so.1"), "the loader does not look there");
+        assert!(search(root).lying_about("libx.so.1").contains("does not look there"));
+        file(&root.join("first"), "libx.so.1", &library[..library.len() / 2]);
+        assert!(search(root).is_broken("libx.so.1"));
+        assert!(search(root).lying_about("libx.so.1").contains("is there, but it is cut off"));
+        file(&root.join("last"), "libx.so.1", &library);
+        assert!(!search(root).is_broken("libx.so.1"), "the loader may take the one behind");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Answer {
 impl Answer {
     /// The answer about what was examined; without a table to ask nothing stands against it.
     pub fn new(of: String, asked: String, examined: Examined) -> Self {
-        let Examined { cell, obstacle, findings } = examined;
+        let Examined { cell, obstacle, findings, .. } = examined;
         let verdict = match (&obstacle, findings.as_slice()) {
             (Some(_), _) => Verdict::DoesNotFit,
             (None, []) => Verdict::Fits,

@@ -14,8 +14,16 @@ use crate::{
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
-/// An engine or a driver that takes longer than this to say what it is has hung.
+/// An engine that takes longer than this to say what it is has hung.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// So has a driver that takes longer to say which cards are here. It takes about a second per card
+/// where nothing keeps them initialised.
+const INVENTORY_LIMIT: Duration = Duration::from_secs(20);
+
+/// What helps where the driver hangs or dies.
+const BROKEN_DRIVER: &str = "see whether nvidia-smi answers and what dmesg says of NVRM; a restart \
+                             of the machine often helps";
 
 /// What was found about a cell.
 #[derive(Clone, Debug)]
@@ -26,6 +34,8 @@ pub struct Examined {
     pub obstacle: Option<String>,
     /// What the tables say about its card and the libraries; empty for what needs none.
     pub findings: Vec<Finding>,
+    /// What should be known of its figures.
+    pub remarks: Vec<String>,
 }
 
 /// An engine as it is on a device, or why it is not there.
@@ -58,12 +68,12 @@ impl Examined {
 /// # Errors
 /// When no worker can be started.
 pub fn inventory(workers: &Workers) -> io::Result<Inventory> {
-    let answer = workers.run(&Task::Inventory, PROBE_LIMIT, None, &mut |_, _| {})?;
+    let answer = workers.run(&Task::Inventory, INVENTORY_LIMIT, None, &mut |_, _| {})?;
     Ok(match answer.last {
         Ok(Message::Inventory(inventory)) => *inventory,
         Ok(_) => without_cards("the worker answered another task".to_owned()),
         Err(failure) => without_cards(format!(
-            "the NVIDIA driver's libraries do not answer: {} {}",
+            "the NVIDIA driver's libraries do not answer: {} {}; {BROKEN_DRIVER}",
             failure.reason, failure.stderr_tail
         )),
     })
@@ -180,12 +190,18 @@ fn library(runtime: &Runtime) -> Option<PathBuf> {
 impl Here<'_> {
     /// Looks at everything but whether the model fits its family.
     pub fn examine(&self, cell: &Cell, model: Option<&Model>) -> Examined {
-        let mut examined = Examined { cell: cell.clone(), obstacle: None, findings: Vec::new() };
+        let mut examined = Examined {
+            cell: cell.clone(),
+            obstacle: None,
+            findings: Vec::new(),
+            remarks: Vec::new(),
+        };
         let Ok(engine) = engine::named(&cell.id.engine) else { return examined };
         let request = Request {
             model: &cell.id.model,
             family: &cell.id.family,
             device: cell.device.kind,
+            capability: self.place.capability,
             precision: cell.id.precision,
             weights: model.map(|model| model.signature.weights.precision()),
             opset: model.and_then(|model| model.signature.opset),
@@ -199,6 +215,7 @@ impl Here<'_> {
         let missing = || answer?.as_ref().err().map(|reason| reason.0.clone());
         examined.obstacle =
             engine.obstacle(&request).or_else(|| self.device_obstacle()).or_else(missing);
+        examined.remarks = engine.remarks(&request);
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {
             let runtime = answer.and_then(|answer| library(answer.as_ref().ok()?));

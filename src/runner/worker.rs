@@ -18,7 +18,7 @@ use crate::{
     image::Decoder,
     model,
     os::{self, Beacon, Meter, MonotonicClock},
-    pipeline::Pipeline,
+    pipeline::{self, Pipeline},
     stats::StopRule,
     timing::Marks,
     unit::Nanos,
@@ -106,7 +106,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
     let watch = watch(job);
     let series = measure::measure(&mut pipeline, &images, batch, &rule(job), &tools, &mut listen);
     let telemetry = watch.map(|watch| watch.map_or_else(never_began, Watch::stop));
-    let mut series = series.map_err(|error| refused(with_hint(error.to_string(), batch)))?;
+    let mut series = series.map_err(|error| refused(with_hint(&error, batch)))?;
     let summary = match &telemetry {
         Some(telemetry) => Some(apply(telemetry, &mut series, batch)?),
         None => None,
@@ -244,10 +244,12 @@ fn spec(job: &Job) -> LoadSpec<'_> {
     }
 }
 
-/// Adds what is most often wrong with a network that fails on several images.
-fn with_hint(error: String, batch: usize) -> String {
-    if batch == 1 {
-        return error;
+/// Adds what is most often wrong with a network that fails on several images. A card that fails, or
+/// an image, says what is wrong by itself.
+fn with_hint(error: &pipeline::Error, batch: usize) -> String {
+    use pipeline::Error::{Decode, Inference};
+    if batch == 1 || matches!(error, Decode { .. } | Inference(engine::Error::Card(_))) {
+        return error.to_string();
     }
     format!(
         "{error} (with batch = [1] it may work: some exports declare a dynamic batch and fix it \

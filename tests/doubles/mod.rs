@@ -29,16 +29,18 @@ impl Doubles {
         let doubles = Self(tempfile::tempdir().unwrap());
         script.write(&doubles.script()).unwrap();
         for &library in libraries {
-            let (built, names) = match library {
-                // Some programs look for the name without the version first.
-                Library::Cuda => ("cuda", ["libcuda.so.1", "libcuda.so"]),
-                Library::Nvml => ("nvml", ["libnvidia-ml.so.1", "libnvidia-ml.so"]),
-            };
-            for name in names {
-                symlink(built_library(built), doubles.0.path().join(name)).unwrap();
+            for name in names(library) {
+                symlink(built_library(library), doubles.0.path().join(name)).unwrap();
             }
         }
         doubles
+    }
+
+    /// Puts what is no working library under a library's names.
+    pub fn put(&self, library: Library, bytes: &[u8]) {
+        for name in names(library) {
+            fs::write(self.0.path().join(name), bytes).unwrap();
+        }
     }
 
     /// Where the script is.
@@ -84,13 +86,22 @@ impl Doubles {
     }
 }
 
-/// Where cargo has laid a shared library that tests depend on: beside the test, under a name
-/// without a hash.
-fn built_library(name: &str) -> PathBuf {
+/// The names under which programs look for a library; some look for that without the version first.
+fn names(library: Library) -> [&'static str; 2] {
+    match library {
+        Library::Cuda => ["libcuda.so.1", "libcuda.so"],
+        Library::Nvml => ["libnvidia-ml.so.1", "libnvidia-ml.so"],
+    }
+}
+
+/// Where cargo has laid a stand-in: beside the test, under a name without a hash.
+pub fn built_library(library: Library) -> PathBuf {
+    let file = match library {
+        Library::Cuda => "libtrtbench_double_cuda.so",
+        Library::Nvml => "libtrtbench_double_nvml.so",
+    };
     let test = env::current_exe().unwrap();
-    let path =
-        test.parent().map(|folder: &Path| folder.join(format!("libtrtbench_double_{name}.so")));
-    let path = path.unwrap();
+    let path = test.parent().map(|folder: &Path| folder.join(file)).unwrap();
     assert!(fs::exists(&path).unwrap(), "cargo has built no {}", path.display());
     path
 }

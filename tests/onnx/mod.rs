@@ -49,6 +49,18 @@ pub fn reshaping(batch: Option<u64>, lengths: &[u64], declared: &[Option<u64>]) 
     model(&graph.concat())
 }
 
+/// A model whose output's shape depends on its input's values: where `x` of `[batch, 4]` is not zero.
+pub fn non_zero() -> Vec<u8> {
+    let node = [text(1, "x"), text(2, "y"), text(4, "NonZero")].concat();
+    let graph = [
+        message(1, &node),
+        text(2, "non_zero"),
+        message(11, &value("x", FLOAT, &shape_of(&[None, Some(4)]))),
+        message(12, &value("y", INT64, &shape_of(&[Some(2), None]))),
+    ];
+    model(&graph.concat())
+}
+
 /// A model that looks as if NMS, with a threshold of 0.025, were in its graph: images and scale
 /// factors → rows and counts. It is there to be looked at and cannot run.
 pub fn with_nms() -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 use crate::{
     cuda::{Call, ComputeCapability, CudaVersion, Error, PciAddress, Uuid, library::lacking},
+    os::SearchPath,
     unit::Bytes,
 };
 use cudarc::driver::sys::{self, CUdevice, CUdevice_attribute, CUresult};
@@ -145,14 +146,10 @@ impl Driver {
     /// [`Error::Unavailable`] without the library or with one that is too old; the driver's own
     /// word when it finds no card or does not start.
     pub fn open() -> Result<Self, Error> {
+        let search = SearchPath::system();
         // SAFETY: loads the system's NVIDIA driver, which is what the user has asked for.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(Error::Unavailable(
-                "there is no NVIDIA driver: libcuda.so.1 cannot be loaded; what helps: install \
-                 NVIDIA's driver (nvidia-smi then lists the cards), or in a container start it with \
-                 --gpus all"
-                    .to_owned(),
-            ));
+        if search.is_broken(LIBRARY) || !unsafe { sys::is_culib_present() } {
+            return Err(Error::Unavailable(absent(&search.lying_about(LIBRARY))));
         }
         // SAFETY: it was just seen to load, so this does not panic.
         let library = unsafe { sys::culib() };
@@ -176,16 +173,32 @@ impl Driver {
         Ok(CudaVersion::from_number(number))
     }
 
-    /// The cards that this process may use, as CUDA numbers them.
+    /// The cards that this process may use, as CUDA numbers them; of one that is broken, the
+    /// driver's word.
     ///
     /// # Errors
     /// The driver's word.
-    pub fn cards(self) -> Result<Vec<Card>, Error> {
+    pub fn cards(self) -> Result<Vec<Result<Card, Error>>, Error> {
         let mut count = 0;
         // SAFETY: writes one integer.
         check("cuDeviceGetCount", unsafe { sys::cuDeviceGetCount(&raw mut count) })?;
-        (0..count).map(card).collect()
+        Ok((0..count).map(card).collect())
     }
+}
+
+/// The library's name to the system's loader.
+#[cfg(unix)]
+const LIBRARY: &str = "libcuda.so.1";
+#[cfg(not(unix))]
+const LIBRARY: &str = "nvcuda.dll";
+
+/// That the library cannot be loaded, with what lies about instead.
+fn absent(lying_about: &str) -> String {
+    format!(
+        "there is no CUDA driver: {LIBRARY} cannot be loaded{lying_about}; install NVIDIA's driver \
+         (470.42 or newer on Linux); a container needs --gpus all, and `compute` in \
+         NVIDIA_DRIVER_CAPABILITIES"
+    )
 }
 
 fn too_old(missing: &[&str]) -> String {

@@ -84,8 +84,8 @@ fn install(facts: &Facts, wish: &Wish) -> Option<String> {
 
 fn named(facts: &Facts, row: &OnnxRuntime) -> String {
     format!(
-        "install the GPU build of ONNX Runtime {} (for CUDA {}; `trtbench fetch runtime --gpu` has \
-         some) and name it by ort_library in [device.\"{}\"]",
+        "install the GPU build of ONNX Runtime {} (for CUDA {}) and name it by ort_library in \
+         [device.\"{}\"] (`trtbench fetch runtime --gpu` has some)",
         row.version,
         row.cuda.major(),
         facts.card

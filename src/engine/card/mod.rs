@@ -96,13 +96,23 @@ impl Card {
     pub fn open(device: &Device, options: CardOptions) -> Result<Self, Error> {
         let driver = Driver::open()?;
         let cards = driver.cards()?;
-        let Some(card) = cards.iter().find(|card| card.uuid.as_str() == device.uuid) else {
+        let mut usable = cards.iter().flatten();
+        let Some(card) = usable.find(|card| card.uuid.as_str() == device.uuid) else {
             let (name, uuid) = (&device.name, &device.uuid);
             return Err(Error::Unavailable(format!("{name} ({uuid}) is not there any more")));
         };
         let context = Context::open(driver, card.ordinal, options.wait)?;
         Ok(Self { stream: Stream::new(&context)?, capability: card.capability, context })
     }
+}
+
+/// What the scenario's keys make of a cell's figures.
+pub fn remark(options: CardOptions) -> Option<String> {
+    (options.transfers == Transfers::None).then(|| {
+        "transfers = \"none\": every iteration computes on the first one's input and post-processes its \
+         outputs, so end to end, images per second and detections are not those of an application"
+            .to_owned()
+    })
 }
 
 /// Events by what they mark.
@@ -233,7 +243,7 @@ impl From<cuda::Error> for Error {
     fn from(error: cuda::Error) -> Self {
         match error {
             cuda::Error::Unavailable(words) => Self::Unavailable(words),
-            other => Self::Failed(other.to_string()),
+            other => Self::Card(other),
         }
     }
 }

@@ -69,6 +69,15 @@ impl Engine for Null {
         })
     }
 
+    fn remarks(&self, request: &Request<'_>) -> Vec<String> {
+        let on_card = request.device == Kind::Gpu;
+        on_card
+            .then(|| super::card::remark(request.options.null.card()))
+            .flatten()
+            .into_iter()
+            .collect()
+    }
+
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
         if spec.place.device.kind == Kind::Gpu {
             return card::load(spec);

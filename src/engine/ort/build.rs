@@ -80,9 +80,9 @@ fn configure(
     }
 }
 
-/// An error of the builder carries the builder; only its words are wanted.
+/// An error of the builder carries the builder; only its words are wanted, which may end with a line.
 fn words<R>(error: ort::Error<R>) -> String {
-    error.message().to_owned()
+    error.message().trim_end().to_owned()
 }
 
 fn level(optimization: Optimization) -> GraphOptimizationLevel {

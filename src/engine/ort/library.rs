@@ -178,7 +178,9 @@ impl Library {
     fn unusable(&self, why: &dyn fmt::Display) -> Error {
         let cure = match self.source {
             Source::Cache => "run `trtbench fetch runtime` again".to_owned(),
-            named => format!("name another one by {named}, or leave that out"),
+            named => format!(
+                "name another one by {named}, or leave that out and run `trtbench fetch runtime`"
+            ),
         };
         Error::Unavailable(format!("{self} cannot be used: {why}; what helps: {cure}"))
     }

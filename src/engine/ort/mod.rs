@@ -79,6 +79,29 @@ impl Engine for Ort {
         })
     }
 
+    fn remarks(&self, request: &Request<'_>) -> Vec<String> {
+        let options = &request.options.ort;
+        if request.device == Kind::Cpu {
+            return Vec::new();
+        }
+        let mut remarks: Vec<String> = super::card::remark(options.card()).into_iter().collect();
+        let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
+        if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
+            remarks.push(
+                "fp32 may be computed in TF32, with 10 bits of mantissa: tf32 = false where it is \
+                 compared with a card that has none"
+                    .to_owned(),
+            );
+        }
+        if options.cuda_graph {
+            remarks.push(
+                "cuda_graph: ONNX Runtime waits for the card itself, so enqueue holds inference"
+                    .into(),
+            );
+        }
+        remarks
+    }
+
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
         if spec.place.device.kind == Kind::Gpu {
             return card::load(spec);

@@ -7,7 +7,7 @@ mod common;
 mod doubles;
 mod simulated;
 
-use common::{Ran, Sandbox, program};
+use common::{FAST, Ran, Sandbox, program, scenario};
 use doubles::Doubles;
 use simulated::{assert_all_freed, assert_times, launches, on_cards, run, two_cards};
 use trtbench::store::RecordOutcome;
@@ -59,4 +59,38 @@ fn visible_devices_are_counted_in_the_order_that_the_user_has_asked_for() {
     };
     assert!(usable(None).ends_with("RTX 3070"), "CUDA's own order: the fastest first");
     assert!(usable(Some("PCI_BUS_ID")).ends_with("GTX 1050 Ti"));
+}
+
+#[test]
+fn a_table_of_a_card_that_is_not_here_is_named() {
+    let doubles = Doubles::new(&Script::with_cards(two_cards()));
+    let sandbox = Sandbox::new();
+    let text = format!(
+        "{}\n[device.\"gpu:4090\"]\nlock_clock_mhz = 1500\n",
+        scenario("null", "device = [\"gpu:3070\"]", FAST)
+    );
+    sandbox.scenario("s.toml", &text);
+    let ran = run(&sandbox, &doubles, &["check", "s.toml"]);
+    ran.succeeds();
+    assert!(ran.err.contains("[device.\"gpu:4090\"] has no effect here"), "{ran:#?}");
+    assert!(ran.err.contains("NVIDIA GeForce RTX 3070"), "{ran:#?}");
+}
+
+#[test]
+fn a_key_of_a_device_is_overridden_as_it_is_written_in_toml() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    let set = "device.\"gpu:1.5\".lock_clock_mhz=99";
+    let ran = sandbox.run(&["check", "null.toml", "--set", set]);
+    ran.fails(2, &["lock_clock_mhz", "99 is out of range", "100 to 10000"]);
+    let named = sandbox.run(&["check", "null.toml", "--set", "device.\"gpu:1.5\".nothing=1"]);
+    named.fails(2, &["nothing", "lock_clock_mhz"]);
+}
+
+#[test]
+fn a_limit_on_memory_is_refused_where_there_are_cards() {
+    let sandbox = Sandbox::new();
+    on_cards(&sandbox, "");
+    let set = ["check", "cards.toml", "--set", "measure.max_memory_mib=4096"];
+    sandbox.run(&set).fails(2, &["measure.max_memory_mib", "address space", "leave it out"]);
 }

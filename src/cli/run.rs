@@ -340,8 +340,8 @@ fn notes(cell: &Cell, ready: &Ready) -> Vec<String> {
     let findings = mine.map_or(&[][..], |examined| &examined.findings);
     let telling = findings.iter().filter(|finding| finding.verdict != Verdict::Fits);
     let note = |finding: &Finding| match finding.verdict {
-        Verdict::Unknown => format!("nobody knows whether it fits: {}", finding.words),
-        _ => finding.words.clone(),
+        Verdict::Unknown => format!("nobody knows whether it fits: {}", finding.sentence()),
+        _ => finding.sentence(),
     };
     let remarks = mine.map_or(&[][..], |examined| &examined.remarks);
     remarks.iter().cloned().chain(telling.map(note)).collect()

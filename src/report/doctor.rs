@@ -39,16 +39,12 @@ impl Answer {
     fn statements(&self, sources: bool) -> Vec<String> {
         let mut statements: Vec<String> = self.obstacle.iter().cloned().collect();
         let telling = self.findings.iter().filter(|finding| finding.verdict != Verdict::Fits);
-        for Finding { verdict, subject, words, cure, source, confidence } in telling {
+        for finding in telling {
+            let Finding { verdict, cure, source, confidence, .. } = finding;
             let mut statement = match verdict {
-                Verdict::DoesNotFit => String::new(),
-                other => format!("{other}: "),
+                Verdict::DoesNotFit => finding.sentence(),
+                other => format!("{other}: {}", finding.sentence()),
             };
-            // Words that lean on the subject.
-            match words.starts_with("it ") {
-                true => statement.push_str(&format!("{subject}: {words}")),
-                false => statement.push_str(words),
-            }
             statement.extend(cure.as_ref().map(|cure| format!("\nwhat helps: {cure}")));
             if sources {
                 let confidence = format!("{confidence:?}").to_lowercase();

@@ -150,8 +150,8 @@ pub fn obstacle(findings: &[Finding]) -> Option<String> {
     let against = findings.iter().filter(|finding| finding.verdict == Verdict::DoesNotFit);
     let reasons: Vec<String> = against
         .map(|finding| match &finding.cure {
-            Some(cure) => format!("{}; to mend it, {cure}", finding.words),
-            None => finding.words.clone(),
+            Some(cure) => format!("{}; what helps: {cure}", finding.sentence()),
+            None => finding.sentence(),
         })
         .collect();
     (!reasons.is_empty()).then(|| reasons.join(". "))

@@ -63,7 +63,7 @@ pub const SYMBOLS: &[&str] = &[
     "cuLaunchKernel",
 ];
 
-/// The driver's library, with all of [`SYMBOLS`], initialised.
+/// The driver's library, with every function that is used here, initialised.
 #[derive(Clone, Copy, Debug)]
 pub struct Driver(());
 

@@ -58,6 +58,14 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Its words, with the subject where they lean on it.
+    pub fn sentence(&self) -> String {
+        match self.words.starts_with("it ") {
+            true => format!("{}: {}", self.subject, self.words),
+            false => self.words.clone(),
+        }
+    }
+
     /// The same with a cure.
     pub(super) fn cured_by(self, cure: impl Into<Option<String>>) -> Self {
         Self { cure: cure.into(), ..self }

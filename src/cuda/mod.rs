@@ -20,5 +20,5 @@ mod stream;
 pub use driver::{Card, Context, Driver, Wait};
 pub use error::{Call, Error};
 pub use identity::{ComputeCapability, CudaVersion, Malformed, PciAddress, Uuid};
-pub use memory::{DeviceMemory, DeviceSlice, HostMemory, Registration};
+pub use memory::{DeviceMemory, DeviceSlice, HostMemory, LockedPages};
 pub use stream::{Event, Function, Graph, Module, Scope, Stream};

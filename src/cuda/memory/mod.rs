@@ -1,5 +1,7 @@
 //! Memory of a card, and memory of the host that a card reaches without a detour.
 
+mod pages;
 mod sys;
 
-pub use sys::{DeviceMemory, DeviceSlice, HostMemory, Registration};
+pub use pages::LockedPages;
+pub use sys::{DeviceMemory, DeviceSlice, HostMemory};

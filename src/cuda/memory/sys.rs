@@ -117,8 +117,7 @@ impl HostMemory {
 }
 
 impl Registration {
-    /// Locks the pages from address `start` on. That they are no longer locked when their memory
-    /// is freed is the owner's business; until then a card reads them directly.
+    /// Locks the pages from address `start` on; see [`super::LockedPages`].
     ///
     /// # Errors
     /// The driver's word, for pages that are not there or locked already.

@@ -3,12 +3,11 @@
 //! is an [`OnCard`].
 
 mod host;
-mod pins;
 
-use self::{host::HostOutput, pins::Pins};
+use self::host::HostOutput;
 use super::{Error, Session};
 use crate::{
-    cuda::{self, Context, DeviceSlice, Driver, Event, Stream},
+    cuda::{self, Context, DeviceSlice, Driver, Event, LockedPages, Stream},
     device::Device,
     scenario::{CardOptions, Precision, Transfers},
     tensor::{DType, ModelIo, Outputs, Shape, Tensor, TensorSet, TensorView},
@@ -79,7 +78,7 @@ pub struct CardSession<M> {
     shapes: Vec<Shape>,
     outputs: Vec<HostOutput>,
     /// The memory that is locked is freed by its owner after the session is dropped.
-    pins: Pins,
+    locked: LockedPages,
     events: Vec<Event>,
     own_streams: Option<[Stream; 2]>,
     options: CardOptions,
@@ -139,8 +138,18 @@ impl<M: OnCard> CardSession<M> {
         };
         let events = (0..6).map(|_| Event::new(context)).collect::<Result<_, _>>()?;
         let outputs = model.io().outputs.iter().map(|_| HostOutput::new(options)).collect();
-        let (shapes, pins) = (Vec::new(), Pins::default());
-        Ok(Self { model, shapes, outputs, pins, events, own_streams, options, moved: false, card })
+        let (shapes, locked) = (Vec::new(), LockedPages::default());
+        Ok(Self {
+            model,
+            shapes,
+            outputs,
+            locked,
+            events,
+            own_streams,
+            options,
+            moved: false,
+            card,
+        })
     }
 
     /// Memory on the card for these tensors: anew where their shapes have changed.
@@ -151,7 +160,7 @@ impl<M: OnCard> CardSession<M> {
             self.shapes = tensors.iter().map(|tensor| tensor.shape).collect();
         }
         if self.options.transfers == Transfers::Pinned {
-            self.pins.hold(&self.card.context, tensors.iter().map(Tensor::bytes))?;
+            self.locked.hold(&self.card.context, tensors.iter().map(Tensor::bytes))?;
         }
         Ok(())
     }

@@ -1,22 +1,24 @@
-//! Locks the pages in which a run's inputs lie, so that a card reads them where pre-processing has
-//! left them: no copy is made that an application would not make.
+//! Pages of the host that are locked where they lie, so that a card reads what others have written
+//! there: no copy is made that an application would not make.
 
-use crate::cuda::{Context, Error, Registration};
+use super::sys::Registration;
+use crate::cuda::{Context, Error};
 use std::ops::Range;
 
 /// Smallest page; larger ones are multiples of it.
 const PAGE: usize = 4096;
 
-/// The pages that are locked.
-#[derive(Default)]
-pub struct Pins {
+/// Pages that are locked until this is dropped.
+#[derive(Debug, Default)]
+pub struct LockedPages {
     ranges: Vec<Range<usize>>,
     held: Vec<Registration>,
 }
 
-impl Pins {
-    /// Locks the pages of these pieces of memory, unless they are those that are locked already.
-    /// Their owner frees them after `self` is dropped, or gives other pieces first.
+impl LockedPages {
+    /// Locks the pages of these pieces of memory, unless they are those that are locked already, which
+    /// is told by their addresses: their owner frees them after `self` is dropped, or gives other
+    /// pieces first, as a card would go on reading pages that were freed.
     ///
     /// # Errors
     /// The driver's word.

@@ -286,16 +286,12 @@ fn text(bytes: &[u8], at: usize) -> Option<PathBuf> {
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
-    use crate::os::elf::{Dynamic, sample};
+    use crate::os::elf::{
+        Dynamic,
+        sample::{self, file},
+    };
     use proptest::prelude::*;
     use std::os::unix::fs::symlink;
-
-    fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-        fs::create_dir_all(folder).unwrap();
-        let path = folder.join(name);
-        fs::write(&path, bytes).unwrap();
-        path
-    }
 
     /// A search path of four folders of which none is there yet.
     fn search(root: &Path) -> SearchPath {

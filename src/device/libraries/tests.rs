@@ -1,15 +1,11 @@
 //! What is found in folders of libraries made for the test.
 
 use super::*;
-use crate::os::elf::{Dynamic, sample};
+use crate::os::elf::{
+    Dynamic,
+    sample::{self, file},
+};
 use std::{fs, os::unix::fs::symlink};
-
-fn file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-    fs::create_dir_all(folder).unwrap();
-    let path = folder.join(name);
-    fs::write(&path, bytes).unwrap();
-    path
-}
 
 /// A search path of one folder that the loader searches and one that it does not.
 fn search(root: &Path) -> SearchPath {

@@ -20,5 +20,6 @@ pub mod scenario;
 pub mod stats;
 pub mod store;
 pub mod tensor;
+pub mod tensorrt;
 pub mod timing;
 pub mod unit;

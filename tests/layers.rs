@@ -10,9 +10,9 @@ use std::{
 
 /// Lowest first. A module uses only those before it.
 const LAYERS: &[&str] = &[
-    "unit", "os", "timing", "stats", "tensor", "cpu", "image", "cuda", "device", "scenario",
-    "model", "fetch", "family", "engine", "pipeline", "runner", "store", "analysis", "report",
-    "cli",
+    "unit", "os", "timing", "stats", "tensor", "cpu", "image", "cuda", "tensorrt", "device",
+    "scenario", "model", "fetch", "family", "engine", "pipeline", "runner", "store", "analysis",
+    "report", "cli",
 ];
 
 #[test]

@@ -1,0 +1,5 @@
+//! The methods that are called, class by class.
+
+mod sys;
+
+pub(super) use sys::*;

@@ -1,0 +1,42 @@
+//! The first bytes of a serialised engine. The layout is not documented; NVIDIA's trtexec reads the
+//! release from it (`--getPlanVersionOnly`).
+
+use super::{Product, Release};
+
+/// What the first bytes of a serialised engine tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanHeader {
+    /// The release that wrote it.
+    pub release: Release,
+}
+
+/// First bytes, by product. TensorRT for RTX 1.7.1 was seen to write the second.
+const TAGS: [(&[u8], Product); 2] = [(b"ftrt", Product::TensorRt), (b"vtrt", Product::Rtx)];
+/// Where the major, minor and patch are; the build follows.
+const RELEASE: std::ops::Range<usize> = 24..27;
+
+/// What the first bytes of a serialised engine tell; none where they are not those of one.
+pub fn plan_header(bytes: &[u8]) -> Option<PlanHeader> {
+    let (_, product) = TAGS.into_iter().find(|(tag, _)| bytes.starts_with(tag))?;
+    let [major, minor, patch] = bytes.get(RELEASE)?.first_chunk()?.map(u32::from);
+    Some(PlanHeader { release: Release { product, major, minor, patch } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_of_an_engine_name_product_and_release() {
+        let mut bytes = b"ftrt".to_vec();
+        bytes.resize(24, 0);
+        bytes.extend([8, 6, 1, 6]);
+        let shown = |bytes: &[u8]| plan_header(bytes).map(|header| header.release.to_string());
+        assert_eq!(shown(&bytes).as_deref(), Some("8.6.1"));
+        bytes[0] = b'v';
+        assert_eq!(shown(&bytes).as_deref(), Some("RTX 8.6.1"));
+        assert_eq!(shown(&bytes[..26]), None);
+        bytes[0] = b'x';
+        assert_eq!(shown(&bytes), None);
+    }
+}

@@ -204,6 +204,19 @@ impl Outputs for TensorSet {
     }
 }
 
+impl DType {
+    /// Bytes of an element; none of types that this project does not handle.
+    pub fn bytes(self) -> Option<usize> {
+        match self {
+            Self::I8 | Self::U8 | Self::Bool => Some(1),
+            Self::F16 | Self::BF16 => Some(2),
+            Self::F32 | Self::I32 => Some(4),
+            Self::F64 | Self::I64 => Some(8),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 impl TensorInfo {
     /// The length of dimension `axis` if the model fixes it.
     pub fn fixed(&self, axis: usize) -> Option<usize> {

@@ -20,7 +20,7 @@ use trtbench::{
     engine::{self, Error, LoadSpec, Place},
     fetch::{self, GpuRuntime},
     os::SearchPath,
-    scenario::{DeviceOptions, EngineOptions, Precision},
+    scenario::{EngineOptions, Precision},
 };
 use trtbench_double_script::{Library, Script};
 
@@ -292,8 +292,7 @@ fn load_on_a_card(library: PathBuf) {
         options.ort.provider = trtbench::scenario::Provider::TensorRt;
     }
     let device = Device { kind: Kind::Gpu, name: card.name.clone(), uuid: card.uuid.clone() };
-    let place =
-        Place { device, capability: None, device_options: DeviceOptions::default(), options };
+    let place = Place::on(device, options);
     let loaded = engine::named("ort").unwrap().load(&LoadSpec {
         model: Path::new("shapes.onnx"),
         threads: 1,

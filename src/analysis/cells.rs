@@ -2,7 +2,7 @@
 
 use crate::{
     device::{Device, telemetry},
-    engine::Placement,
+    engine::{Built, Placement},
     runner::Reason,
     scenario::{CellId, Precision},
     stats::{self, Sorted},
@@ -47,6 +47,8 @@ pub struct CellResult {
     pub telemetry: Vec<telemetry::Summary>,
     /// Where the model's nodes ran, if that was found out.
     pub placement: Option<Placement>,
+    /// What was built for it, by engines that build something.
+    pub build: Option<Built>,
     /// Detections per image.
     pub detections_per_image: Option<f64>,
     /// Median time per iteration that the harness spent outside the timed region.
@@ -150,6 +152,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         throttled: known_throttled(&measured),
         telemetry: measured.iter().filter_map(|(_, m)| m.facts.telemetry.clone()).collect(),
         placement: measured.iter().find_map(|(_, m)| m.facts.placement.clone()),
+        build: measured.iter().find_map(|(_, m)| m.facts.build.clone()),
         detections_per_image: mean(measured.iter().map(|(_, m)| m.facts.detections_per_image)),
         harness: Sorted::new(measured.iter().map(|(_, m)| m.facts.harness).collect())
             .map(|s| s.median()),

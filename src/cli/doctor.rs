@@ -6,7 +6,7 @@ use crate::{
     engine::Place,
     report::doctor::{self, Answer},
     runner::{self, Here, Workers},
-    scenario::{Cell, CellId, DeviceOptions, EngineOptions, Mode, Precision, Provider},
+    scenario::{Cell, CellId, EngineOptions, Mode, Precision, Provider},
 };
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,8 +30,9 @@ pub struct Arguments {
     json: bool,
 }
 
-/// The engine that is asked about without a scenario.
-const ENGINE: &str = "ort";
+/// What is asked about without a scenario: engines, one of them with each of its providers.
+const ASKED: [(&str, Provider); 3] =
+    [("ort", Provider::Cuda), ("ort", Provider::TensorRt), ("tensorrt", Provider::TensorRt)];
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
     let workers = common::workers()?;
@@ -89,8 +90,8 @@ fn cards(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>
     }
     let mut answers = Vec::new();
     for gpu in &inventory.gpus {
-        for provider in [Provider::Cuda, Provider::TensorRt] {
-            answers.extend(card(arguments, gpu, provider, &inventory, workers)?);
+        for asked in ASKED {
+            answers.extend(card(arguments, gpu, asked, &inventory, workers)?);
         }
     }
     Ok(answers)
@@ -99,7 +100,7 @@ fn cards(arguments: &Arguments, workers: &Workers) -> anyhow::Result<Vec<Answer>
 fn card(
     arguments: &Arguments,
     gpu: &Gpu,
-    provider: Provider,
+    (engine, provider): (&str, Provider),
     inventory: &Inventory,
     workers: &Workers,
 ) -> anyhow::Result<Vec<Answer>> {
@@ -108,28 +109,30 @@ fn card(
     options.ort.library.clone_from(&arguments.ort_library);
     let device = Device::gpu(gpu, inventory);
     let capability = gpu.cuda.map(|cuda| cuda.capability);
-    let device_options = DeviceOptions::default();
-    let place = Place { device, capability, device_options, options };
+    let place = Place { capability, ..Place::on(device, options) };
     let places = std::slice::from_ref(&place);
-    let engines = runner::probe(&[ENGINE.to_owned()], places, workers)?;
+    let engines = runner::probe(&[engine.to_owned()], places, workers)?;
     let surroundings = runner::surroundings(inventory, places, &engines);
     let here = Here { place: &place, surroundings: &surroundings, engines: &engines };
     let precisions = [Precision::Fp32, Precision::Fp16, Precision::Int8].into_iter();
     Ok(precisions
         .map(|precision| {
-            let of = format!("{gpu}, engine {ENGINE}, provider {}", provider.name());
-            let examined = here.examine(&any_model(precision, &place.device), None);
+            let of = match engine {
+                "ort" => format!("{gpu}, engine ort, provider {}", provider.name()),
+                engine => format!("{gpu}, engine {engine}"),
+            };
+            let examined = here.examine(&any_model(engine, precision, &place.device), None);
             Answer::new(of, precision.to_string(), examined)
         })
         .collect())
 }
 
 /// A cell of no model in particular.
-fn any_model(precision: Precision, device: &Device) -> Cell {
+fn any_model(engine: &str, precision: Precision, device: &Device) -> Cell {
     let id = CellId {
         model: "any".to_owned(),
         family: "any".to_owned(),
-        engine: ENGINE.to_owned(),
+        engine: engine.to_owned(),
         precision,
         batch: 1,
         mode: Mode::Serial,

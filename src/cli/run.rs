@@ -216,6 +216,9 @@ struct Keeper<'a> {
 impl Observer for Keeper<'_> {
     fn on(&mut self, event: Event<'_>) -> io::Result<()> {
         match event {
+            Event::Building(cell) => self.screen.building(cell),
+            Event::BuildProgress(progress) => self.screen.build_progress(progress),
+            Event::Built(_, answer) => self.screen.built(answer),
             Event::Started(cell, launch) => self.screen.started(cell, launch),
             Event::Progress(iterations, elapsed) => self.screen.progress(iterations, elapsed),
             Event::Finished(launched) => {

@@ -4,7 +4,8 @@
 use super::common;
 use crate::{
     device::Kind,
-    runner::{Launched, Outcome},
+    engine::{Built, Progress},
+    runner::{Failure, Launched, Outcome},
     scenario::Cell,
     stats::{Sorted, Stop},
     timing::Span,
@@ -69,14 +70,38 @@ impl Screen {
         }
     }
 
+    /// The engine of a cell is being built.
+    pub fn building(&mut self, cell: &Cell) {
+        self.began = Instant::now();
+        self.now = format!("{}{} building its engine", cell.id, on(cell));
+        self.bar.set_message(self.now.clone());
+    }
+
+    /// A build has come this far.
+    pub fn build_progress(&self, Progress { phase, step, steps }: &Progress) {
+        self.bar.set_message(format!("{}: {phase} {step}/{steps}", self.now));
+    }
+
+    /// A build is done.
+    pub fn built(&self, answer: &Result<Option<Built>, Failure>) {
+        let words = match answer {
+            Ok(None) => return,
+            Ok(Some(Built { bytes, took: Some(took), kept: false, .. })) => {
+                format!("{bytes} in {took}")
+            }
+            Ok(Some(built)) => format!("{}, there already", built.bytes),
+            Err(failure) => format!("failed: {}", failure.reason),
+        };
+        self.say(&format!("{}: {words}", self.now));
+        for remark in answer.iter().flatten().flat_map(|built| &built.remarks) {
+            self.say(&format!("note: {remark}"));
+        }
+    }
+
     /// A launch begins.
     pub fn started(&mut self, cell: &Cell, launch: u32) {
         self.began = Instant::now();
-        let on = match cell.device.kind {
-            Kind::Cpu => String::new(),
-            Kind::Gpu => format!(" on {}", cell.device),
-        };
-        self.now = format!("{}{on} launch {}/{}", cell.id, launch + 1, self.launches);
+        self.now = format!("{}{} launch {}/{}", cell.id, on(cell), launch + 1, self.launches);
         self.bar.set_message(format!("{}  {}", self.left(), self.now));
     }
 
@@ -115,6 +140,14 @@ impl Screen {
         let each = self.timed.1 / self.timed.0;
         let left = each * u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
         format!("{} left", human(left))
+    }
+}
+
+/// Where a cell runs, if that has to be said.
+fn on(cell: &Cell) -> String {
+    match cell.device.kind {
+        Kind::Cpu => String::new(),
+        Kind::Gpu => format!(" on {}", cell.device),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A new engine is one folder here and one line in [`all`].
 
+mod build;
 pub mod card;
 #[cfg(any(feature = "ort", feature = "rten"))]
 mod foreign;
@@ -11,13 +12,17 @@ pub mod null;
 pub mod ort;
 #[cfg(feature = "rten")]
 pub mod rten;
+pub mod tensorrt;
+
+pub use build::{Built, Feed, Progress, Report};
 
 #[cfg(any(feature = "ort", feature = "rten"))]
 use crate::os::printable;
 use crate::{
     cuda::{self, ComputeCapability},
     device::{Device, Kind, compatibility::Wish},
-    os::Host,
+    model::Format,
+    os::{FilePath, Host},
     scenario::{DeviceOptions, EngineOptions, Precision},
     tensor::{ModelIo, Outputs, TensorSet},
     timing::Marks,
@@ -32,6 +37,11 @@ pub trait Engine {
     /// Whether it looks into the model file at all.
     fn reads_model(&self) -> bool {
         true
+    }
+
+    /// Whether it loads model files of this format.
+    fn loads(&self, format: Format) -> bool {
+        format == Format::Onnx
     }
 
     /// What is used, for the run's record: crate or library version and, if any, its path.
@@ -52,6 +62,25 @@ pub trait Engine {
     /// What should be known of a cell's figures before they are believed.
     fn remarks(&self, _request: &Request<'_>) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Seconds that [`Engine::build`] may take; `None` for an engine that builds nothing there.
+    fn build_limit(&self, _place: &Place) -> Option<f64> {
+        None
+    }
+
+    /// Makes what [`Engine::load`] then needs of a model, unless it is there already. Engines
+    /// without a [`Engine::build_limit`] are not asked.
+    ///
+    /// # Errors
+    /// As [`Engine::load`]; [`Error::Failed`] when `report` wants it to end.
+    fn build(
+        &self,
+        _spec: &LoadSpec<'_>,
+        _feed: &mut dyn Feed,
+        _report: &mut Report<'_>,
+    ) -> Result<Option<Built>, Error> {
+        Ok(None)
     }
 
     /// Loads a model for runs of one batch size.
@@ -108,6 +137,15 @@ pub struct Place {
     pub device_options: DeviceOptions,
     /// The scenario's keys for engines.
     pub options: EngineOptions,
+    /// All batches of the scenario, for engines that are built for several at once.
+    #[serde(default)]
+    pub batches: Vec<u32>,
+    /// A folder for what is built and not to outlive the run; it need not be there yet.
+    #[serde(default)]
+    pub scratch: Option<FilePath>,
+    /// What was built for the cell that is to run there.
+    #[serde(default)]
+    pub built: Option<Built>,
 }
 
 /// What a cell asks of an engine.
@@ -126,6 +164,8 @@ pub struct Request<'a> {
     /// Precision that most of the model's weights are kept in; none where the engine reads no
     /// model.
     pub weights: Option<Precision>,
+    /// Whether the graph quantises and dequantises.
+    pub quantised: bool,
     /// Version of the model's default operator set.
     pub opset: Option<u64>,
     /// The scenario's keys for engines.
@@ -197,7 +237,20 @@ impl Place {
     /// The host's processors.
     pub fn cpu(options: EngineOptions) -> Self {
         let device = Device::cpu(&Host::read());
-        Self { device, capability: None, device_options: DeviceOptions::default(), options }
+        Self::on(device, options)
+    }
+
+    /// A device of which the scenario says nothing.
+    pub fn on(device: Device, options: EngineOptions) -> Self {
+        Self {
+            device,
+            capability: None,
+            device_options: DeviceOptions::default(),
+            options,
+            batches: Vec::new(),
+            scratch: None,
+            built: None,
+        }
     }
 }
 
@@ -269,6 +322,7 @@ pub fn all() -> Vec<Box<dyn Engine>> {
         Box::new(rten::Rten),
         #[cfg(feature = "ort")]
         Box::new(ort::Ort),
+        Box::new(tensorrt::TensorRt),
         Box::new(null::Null),
     ]
 }

@@ -7,14 +7,28 @@ mod protobuf;
 pub use onnx::{Signature, Weights};
 pub use protobuf::Malformed;
 
-use crate::os::{MappedFile, printable};
+use crate::{
+    os::{MappedFile, printable},
+    tensorrt::{PlanHeader, Release, plan_header},
+};
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path};
+
+/// What a model file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// ONNX.
+    Onnx,
+    /// An engine that this release of TensorRT has built.
+    TensorRtEngine(Release),
+}
 
 /// A model file that was looked into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// Inputs, outputs and weights.
+    /// What it is.
+    pub format: Format,
+    /// Inputs, outputs and weights; empty of an engine, which only its library can read.
     pub signature: Signature,
     /// Size in bytes, with the files that hold its weights.
     pub bytes: u64,
@@ -46,6 +60,9 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     if bytes.is_empty() {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
+    if let Some(header) = plan_header(&bytes) {
+        return Ok(engine_file(header, &bytes));
+    }
     let signature = Signature::read(&bytes)
         .map_err(|error| refuse(format!("no usable ONNX file: {error}; {}", cure(path))))?;
     let mut identity = sha256(&bytes);
@@ -55,7 +72,16 @@ pub fn open(path: &Path) -> Result<Model, Error> {
         size += weights.len() as u64;
         identity = sha256(format!("{identity}{}", sha256(&weights)).as_bytes());
     }
-    Ok(Model { signature, bytes: size, sha256: identity })
+    Ok(Model { format: Format::Onnx, signature, bytes: size, sha256: identity })
+}
+
+fn engine_file(header: PlanHeader, bytes: &[u8]) -> Model {
+    Model {
+        format: Format::TensorRtEngine(header.release),
+        signature: Signature::default(),
+        bytes: bytes.len() as u64,
+        sha256: sha256(bytes),
+    }
 }
 
 /// What to do about a file that is no ONNX.
@@ -63,6 +89,9 @@ fn cure(path: &Path) -> &'static str {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("pdmodel" | "pdiparams" | "json") => {
             "a model of Paddle has to be exported to ONNX: docs/MODELS.md"
+        }
+        Some("engine" | "plan" | "trt") => {
+            "an engine of TensorRT begins with `ftrt`, this file does not: build it again"
         }
         Some("pt" | "pth" | "ckpt" | "safetensors") => {
             "a checkpoint has to be exported to ONNX: docs/MODELS.md"

@@ -20,6 +20,8 @@ pub struct Signature {
     pub opset: Option<u64>,
     /// Operators of the graph, counted.
     pub nodes: usize,
+    /// Those of them that quantise or dequantise.
+    pub quantising: usize,
     /// Files beside the model that hold weights, by relative name, with the bytes each must have.
     pub external: BTreeMap<String, u64>,
     /// Numbers in weights by type.
@@ -106,7 +108,10 @@ impl Signature {
         let mut initialisers = HashSet::new();
         for field in fields {
             match field? {
-                (1, _) => self.nodes += 1,
+                (1, value) => {
+                    self.nodes += 1;
+                    self.quantising += usize::from(quantises(value.message()?)?);
+                }
                 (5, value) => {
                     initialisers.insert(self.initialiser(value.message()?)?);
                 }
@@ -171,6 +176,16 @@ impl External {
         }
         Ok(())
     }
+}
+
+/// Whether a NodeProto is one of the two operators that take floats to integers and back.
+fn quantises(fields: Fields<'_>) -> Result<bool, Malformed> {
+    for field in fields {
+        if let (4, value) = field? {
+            return Ok(matches!(value.text()?.as_str(), "QuantizeLinear" | "DequantizeLinear"));
+        }
+    }
+    Ok(false)
 }
 
 /// A StringStringEntryProto.

@@ -6,7 +6,7 @@ use crate::{
     engine::Placement,
     store::RunInfo,
     timing::Span,
-    unit::Nanos,
+    unit::{Bytes, Nanos},
 };
 use serde::Serialize;
 
@@ -59,6 +59,8 @@ struct Row<'a> {
     throttle_reasons: Option<String>,
     energy_per_image_mj: Option<f64>,
     placement: Option<String>,
+    build_ns: Option<Nanos>,
+    engine_bytes: Option<Bytes>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
@@ -140,6 +142,8 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         throttle_reasons: throttle_reasons(cell).map(|reasons| reasons.to_string()),
         energy_per_image_mj: cell.telemetry_median(|told| told.energy_per_image_mj),
         placement: cell.placement.as_ref().map(placement),
+        build_ns: cell.build.as_ref().and_then(|built| built.took),
+        engine_bytes: cell.build.as_ref().map(|built| built.bytes),
         ..Row::default()
     }
 }

@@ -54,6 +54,7 @@ fn cell(cell: &CellResult) -> Value {
         "throttled": cell.throttled,
         "telemetry": cell.telemetry,
         "placement": cell.placement,
+        "build": cell.build,
         "detections_per_image": cell.detections_per_image,
         "harness_median_ns": cell.harness,
         "stages": stages,

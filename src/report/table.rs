@@ -171,6 +171,7 @@ fn doubts(cell: &CellResult) -> Vec<String> {
         ));
     }
     doubts.extend(doubts_about_card(cell, samples));
+    doubts.extend(cell.build.iter().flat_map(|built| built.remarks.clone()));
     // The empty engine detects nothing by its nature.
     if cell.detections_per_image == Some(0.0) && cell.cell.engine != null::NAME {
         doubts.push(

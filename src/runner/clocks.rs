@@ -78,7 +78,7 @@ impl Drop for Clocks {
 impl Holder {
     /// Why the clock is not held, if it is not.
     fn refusal(&mut self, workers: &Workers) -> io::Result<Option<String>> {
-        let reason = match workers.next_message(&mut self.worker, LIMIT, false)? {
+        let reason = match workers.next_message(&mut self.worker, LIMIT, "")? {
             Ok(Message::Holding) => return Ok(None),
             Ok(Message::Refused { reason }) => reason,
             Ok(_) => "the worker answered another task".to_owned(),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     device::{Device, Inventory, Kind, compatibility::Finding},
     engine::{self, Place, Request, Runtime},
-    model::Model,
+    model::{Format, Model},
     os::parse_printable,
     scenario::{Cell, DeviceOptions, Plan, Scenario},
 };
@@ -107,12 +107,12 @@ pub fn places(
         }
         let gpu = inventory.with_uuid(&cell.device.uuid);
         places.push(Place {
-            device: cell.device.clone(),
             capability: gpu.and_then(|gpu| gpu.cuda).map(|cuda| cuda.capability),
             device_options: tables
                 .first()
                 .map_or_else(DeviceOptions::default, |name| scenario.device[*name].clone()),
-            options: scenario.engine.clone(),
+            batches: scenario.matrix.batch.clone(),
+            ..Place::on(cell.device.clone(), scenario.engine.clone())
         });
     }
     places
@@ -187,6 +187,15 @@ fn library(runtime: &Runtime) -> Option<PathBuf> {
     Some(parse_printable(runtime.library.as_ref()?))
 }
 
+/// Why an engine that reads ONNX alone cannot run a cell's model.
+fn engine_file(cell: &Cell) -> String {
+    format!(
+        "model `{}` is an engine that TensorRT has built, which `{}` does not load; use engine = \
+         [\"tensorrt\"], or give the ONNX file that it was built from",
+        cell.id.model, cell.id.engine
+    )
+}
+
 impl Here<'_> {
     /// Looks at everything but whether the model fits its family.
     pub fn examine(&self, cell: &Cell, model: Option<&Model>) -> Examined {
@@ -197,14 +206,17 @@ impl Here<'_> {
             remarks: Vec::new(),
         };
         let Ok(engine) = engine::named(&cell.id.engine) else { return examined };
+        let foreign = model.filter(|model| !engine.loads(model.format));
+        let onnx = model.filter(|model| model.format == Format::Onnx).map(|model| &model.signature);
         let request = Request {
             model: &cell.id.model,
             family: &cell.id.family,
             device: cell.device.kind,
             capability: self.place.capability,
             precision: cell.id.precision,
-            weights: model.map(|model| model.signature.weights.precision()),
-            opset: model.and_then(|model| model.signature.opset),
+            weights: onnx.map(|signature| signature.weights.precision()),
+            quantised: onnx.is_some_and(|signature| signature.quantising > 0),
+            opset: onnx.and_then(|signature| signature.opset),
             options: &self.place.options,
         };
         let probed = self
@@ -214,7 +226,8 @@ impl Here<'_> {
         let answer = probed.map(|probed| &probed.answer);
         let missing = || answer?.as_ref().err().map(|reason| reason.0.clone());
         examined.obstacle =
-            engine.obstacle(&request).or_else(|| self.device_obstacle()).or_else(missing);
+            foreign.map(|_| engine_file(cell)).or_else(|| engine.obstacle(&request));
+        examined.obstacle = examined.obstacle.or_else(|| self.device_obstacle()).or_else(missing);
         examined.remarks = engine.remarks(&request);
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {

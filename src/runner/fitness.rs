@@ -33,18 +33,21 @@ impl<'a> Surroundings<'a> {
         Self { inventory, libraries: libraries::find(&SearchPath::system(), named) }
     }
 
-    /// Judges one wish on one card. `name` is what a scenario calls it, `onnxruntime` the library
-    /// that would be loaded.
+    /// Judges one wish on one card. `name` is what a scenario calls it, `engine` the library that the
+    /// engine would load.
     pub fn judge(
         &self,
         gpu: &Gpu,
         name: &str,
         place: &Place,
-        onnxruntime: Option<&Path>,
+        engine: Option<&Path>,
         wish: &Wish,
     ) -> Vec<Finding> {
         let Some(cuda) = gpu.cuda else { return Vec::new() };
-        let runtime = onnxruntime.and_then(|path| self.at(path));
+        let itself = wish.provider == Provider::TensorRt;
+        let library = engine.and_then(|path| self.at(path));
+        let runtime = library.filter(|_| !itself);
+        let tensorrt = library.filter(|_| itself);
         let facts = |tensorrt, cudnn, cuda_runtime| Facts {
             card: name.to_owned(),
             capability: cuda.capability,
@@ -62,7 +65,7 @@ impl<'a> Surroundings<'a> {
         };
         // Several versions may lie side by side under names of their own; each asks for its own.
         let mut best: Option<Vec<Finding>> = None;
-        for tensorrt in self.tensorrt(place) {
+        for tensorrt in tensorrt.map_or_else(|| self.tensorrt(place), |one| vec![told(one)]) {
             for cudnn in self.loaded(LibraryKind::Cudnn) {
                 for runtime in self.loaded(LibraryKind::CudaRuntime) {
                     let facts = facts(tensorrt.clone(), cudnn.clone(), runtime);

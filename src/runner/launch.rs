@@ -60,7 +60,7 @@ impl Workers {
         let mut worker = Worker::start(&self.program, task, limit)?;
         let mut detections = Vec::new();
         let last = loop {
-            match self.next_message(&mut worker, limit, matches!(task, Task::Launch(_))) {
+            match self.next_message(&mut worker, limit, limited_by(task)) {
                 Ok(Ok(Message::Progress { iterations, elapsed })) => listen(iterations, elapsed),
                 Ok(Ok(Message::Detections(found))) => {
                     // Nothing is measured any more: the limit is one on silence from here on.
@@ -79,7 +79,8 @@ impl Workers {
         Ok(Answer { last, detections })
     }
 
-    /// The next message of a worker that was started with this limit.
+    /// The next message of a worker that was started with this limit, which the scenario's keys
+    /// `keys` set, if any do.
     ///
     /// # Errors
     /// `Interrupted` when the user has insisted on stopping; the worker goes on.
@@ -87,10 +88,10 @@ impl Workers {
         &self,
         worker: &mut Worker,
         limit: Duration,
-        measures: bool,
+        keys: &str,
     ) -> io::Result<Result<Message, Complaint>> {
         while os::interrupts() < self.give_up_at {
-            match hear(worker, limit, measures) {
+            match hear(worker, limit, keys) {
                 Ok(None) => {}
                 Ok(Some(message)) => return Ok(Ok(message)),
                 Err(complaint) => return Ok(Err(complaint)),
@@ -100,18 +101,22 @@ impl Workers {
     }
 }
 
-fn hear(
-    worker: &mut Worker,
-    limit: Duration,
-    measures: bool,
-) -> Result<Option<Message>, Complaint> {
+/// Which keys of the scenario limit a task.
+fn limited_by(task: &Task) -> &'static str {
+    match task {
+        Task::Launch(_) => "measure.max_seconds + measure.timeout_seconds",
+        _ => "",
+    }
+}
+
+fn hear(worker: &mut Worker, limit: Duration, keys: &str) -> Result<Option<Message>, Complaint> {
     match worker.listen() {
         Heard::Silence => Ok(None),
         Heard::End => Err(Complaint::Ended),
         Heard::TimeOut => Err(Complaint::Says(format!(
             "took longer than {} s{} and was stopped",
             limit.as_secs_f64(),
-            if measures { " (measure.max_seconds + measure.timeout_seconds)" } else { "" }
+            if keys.is_empty() { String::new() } else { format!(" ({keys})") }
         ))),
         Heard::Line(line) => serde_json::from_slice(&line).map(Some).map_err(|_| {
             let shown: String = String::from_utf8_lossy(&line).chars().take(80).collect();
@@ -121,7 +126,10 @@ fn hear(
 }
 
 /// Ends the worker. A last message counts only if the worker then ends well.
-fn conclude(
+///
+/// # Errors
+/// When the system does not tell how it ended.
+pub(super) fn conclude(
     mut worker: Worker,
     last: Result<Message, Complaint>,
     beacon: Option<&Path>,

@@ -1,9 +1,11 @@
 //! Runs a plan: every cell in several worker processes, interleaved, so that drift of the machine
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
+mod builds;
 mod child;
 mod clocks;
 mod examine;
+mod feed;
 mod fitness;
 mod holder;
 mod host;
@@ -24,9 +26,10 @@ pub use preflight::{ModelFacts, Problem, Ready, preflight};
 pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
 pub use worker::work;
 
+use self::builds::Builds;
 use crate::{
     device::Kind,
-    engine::{Place, Placement},
+    engine::{Built, Place, Placement, Progress},
     os::{Conditions, Ending, FilePath, interrupts, utc_now},
     scenario::{Cell, FamilyOptions, Measure},
     timing::Stage,
@@ -98,6 +101,12 @@ pub struct Launched {
 
 /// What the runner tells the outside world.
 pub enum Event<'a> {
+    /// The engine of a cell is being built.
+    Building(&'a Cell),
+    /// The build has come this far.
+    BuildProgress(&'a Progress),
+    /// The build is done: what came of it.
+    Built(&'a Cell, &'a Result<Option<Built>, Failure>),
     /// A launch begins: its cell, its number.
     Started(&'a Cell, u32),
     /// It has come this far: iterations and time.
@@ -158,8 +167,8 @@ pub enum End {
     Interrupted,
 }
 
-/// Launches every cell `setup.measure.launches` times: all cells once, then all again. Leaves out
-/// what `done` says is there already.
+/// Builds what engines need, then launches every cell `setup.measure.launches` times: all cells
+/// once, then all again. Leaves out what `done` says is there already.
 ///
 /// # Errors
 /// When no worker can be started or the observer cannot keep a result.
@@ -170,6 +179,9 @@ pub fn run(
     done: &dyn Fn(&Cell, u32) -> bool,
     observer: &mut dyn Observer,
 ) -> io::Result<End> {
+    let Some(builds) = Builds::make(cells, setup, workers, done, observer)? else {
+        return Ok(End::Interrupted);
+    };
     for launch in 0..setup.measure.launches {
         for runnable in cells {
             if done(&runnable.cell, launch) {
@@ -179,7 +191,8 @@ pub fn run(
                 return Ok(End::Interrupted);
             }
             observer.on(Event::Started(&runnable.cell, launch))?;
-            match launch_one(runnable, launch, setup, workers, observer) {
+            let built = builds.of(&runnable.cell);
+            match launch_one(runnable, launch, built, setup, workers, observer) {
                 Ok(launched) => observer.on(Event::Finished(&launched))?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                     return Ok(End::Interrupted);
@@ -188,7 +201,12 @@ pub fn run(
             }
         }
     }
-    Ok(if interrupts() > 0 { End::Interrupted } else { End::Complete })
+    if interrupts() > 0 {
+        return Ok(End::Interrupted);
+    }
+    // What is left of it is hidden, and no result.
+    let _ = std::fs::remove_dir_all(builds::folder(setup));
+    Ok(End::Complete)
 }
 
 /// What is wrong with a number of class names; nothing if none are given or the classes are not
@@ -214,18 +232,12 @@ fn placement(task: &Task, limit: Duration, workers: &Workers) -> io::Result<Opti
     Ok(Some(Placement { problem: Some(problem), ..Placement::default() }))
 }
 
-fn launch_one(
-    runnable: &Runnable,
-    launch: u32,
-    setup: &Setup,
-    workers: &Workers,
-    observer: &mut dyn Observer,
-) -> io::Result<Launched> {
+/// A launch of a cell, as a worker is told of it.
+fn job(runnable: &Runnable, launch: u32, setup: &Setup) -> Job {
     let cell = &runnable.cell;
-    let started = utc_now().iso();
-    let conditions = Conditions::read();
-    let beacon = FilePath(setup.scratch.join(format!(".{}-{launch}.stage", cell.hash())));
-    let job = Job {
+    let mut place = runnable.place.clone();
+    place.scratch = Some(FilePath(builds::folder(setup)));
+    Job {
         cell: cell.clone(),
         launch,
         model: FilePath(runnable.model.clone()),
@@ -235,14 +247,46 @@ fn launch_one(
         host: setup.host,
         options: runnable.options.clone(),
         class_names: runnable.class_names,
-        place: runnable.place.clone(),
+        place,
         telemetry: setup.telemetry,
-        beacon: beacon.clone(),
+        beacon: FilePath(setup.scratch.join(format!(".{}-{launch}.stage", cell.hash()))),
         detections: setup.detections && launch == 0,
+    }
+}
+
+/// One launch of one cell, for which `built` was built.
+fn launch_one(
+    runnable: &Runnable,
+    launch: u32,
+    built: Result<Option<Built>, Failure>,
+    setup: &Setup,
+    workers: &Workers,
+    observer: &mut dyn Observer,
+) -> io::Result<Launched> {
+    let cell = runnable.cell.clone();
+    let started = utc_now().iso();
+    let conditions = Conditions::read();
+    let (outcome, detections) = match built {
+        Ok(built) => measured(runnable, launch, built, setup, workers, observer)?,
+        Err(failure) => (Outcome::Failed(failure), Vec::new()),
     };
+    Ok(Launched { cell, launch, started, conditions, outcome, detections })
+}
+
+fn measured(
+    runnable: &Runnable,
+    launch: u32,
+    built: Option<Built>,
+    setup: &Setup,
+    workers: &Workers,
+    observer: &mut dyn Observer,
+) -> io::Result<(Outcome, Vec<ImageDetections>)> {
+    let mut job = job(runnable, launch, setup);
+    job.place.built.clone_from(&built);
+    let beacon = job.beacon.clone();
     let limit = Duration::from_secs_f64(job.measure.max_seconds + job.measure.timeout_seconds);
     let mut heard = Ok(());
-    let wants_placement = launch == 0 && cell.device.kind == Kind::Gpu;
+    let wants_placement = launch == 0 && runnable.cell.device.kind == Kind::Gpu;
     let placing = wants_placement.then(|| Task::Place(Box::new(job.clone())));
     let answer = workers.run(&Task::Launch(Box::new(job)), limit, Some(&beacon), &mut |n, at| {
         if heard.is_ok() {
@@ -254,8 +298,11 @@ fn launch_one(
     let Answer { last, detections } = answer?;
     heard?;
     let mut outcome = last.into();
-    if let (Outcome::Measured(measured), Some(task)) = (&mut outcome, placing) {
-        measured.facts.placement = placement(&task, limit, workers)?;
+    if let Outcome::Measured(measured) = &mut outcome {
+        measured.facts.build = built;
+        if let Some(task) = placing {
+            measured.facts.placement = placement(&task, limit, workers)?;
+        }
     }
-    Ok(Launched { cell: cell.clone(), launch, started, conditions, outcome, detections })
+    Ok((outcome, detections))
 }

@@ -11,7 +11,7 @@ use crate::{
     engine::{self, Place, Runtime},
     family::{self, Adapter, Fitting},
     image::Decoder,
-    model,
+    model::{self, Format},
     os::FilePath,
     scenario::{self, Cell, FamilyOptions, Plan, Scenario},
     tensor::ModelIo,
@@ -171,7 +171,10 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
             path: FilePath(entry.path.clone()),
             bytes: model.bytes,
             sha256: model.sha256.clone(),
-            weights: model.signature.weights.precision().to_string(),
+            weights: match model.format {
+                Format::Onnx => model.signature.weights.precision().to_string(),
+                Format::TensorRtEngine(_) => "unknown".to_owned(),
+            },
             opset: model.signature.opset,
             classes: named.cloned().unwrap_or_else(|| known().collect()),
             fitting: fit.map(|(fitting, _)| fitting.clone()),
@@ -189,6 +192,10 @@ fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem
             continue;
         };
         let io = &signature.io;
+        if io.outputs.is_empty() {
+            // An engine file tells when it has been loaded.
+            continue;
+        }
         let batch = image_batch(io).unwrap_or(1);
         match adapt(entry, io, batch) {
             None => {}
@@ -270,6 +277,7 @@ fn below_the_graphs(entry: &scenario::Model, threshold: Option<f32>) -> Option<P
 /// Why a model does not fit its family in this batch, if it does not.
 fn misfit(scenario: &Scenario, cell: &Cell, model: Option<&model::Model>) -> Option<String> {
     let entry = scenario.models.iter().find(|entry| entry.name == cell.id.model)?;
-    let reason = adapt(entry, &model?.signature.io, cell.id.batch as usize)?.err()?;
+    let model = model.filter(|model| model.format == Format::Onnx)?;
+    let reason = adapt(entry, &model.signature.io, cell.id.batch as usize)?.err()?;
     Some(format!("model `{}`: {reason}", cell.id.model))
 }

@@ -8,7 +8,7 @@ use crate::{
         Inventory, Kind,
         telemetry::{self, Telemetry},
     },
-    engine::{Place, Placement, Runtime},
+    engine::{Built, Place, Placement, Progress, Runtime},
     family::Detection,
     os::FilePath,
     scenario::{Cell, FamilyOptions, Measure, Precision},
@@ -31,6 +31,8 @@ pub enum Task {
     },
     /// Say which cards are here.
     Inventory,
+    /// Build what the engine of that launch needs. Ends early when standard input ends.
+    Build(Box<Job>),
     /// Measure one launch.
     Launch(Box<Job>),
     /// Find out where the nodes of that launch's model run.
@@ -90,6 +92,13 @@ pub enum Message {
     Inventory(Box<Inventory>),
     /// The answer to [`Task::Place`].
     Placed(Placement),
+    /// Still building.
+    Building(Progress),
+    /// The answer to [`Task::Build`].
+    Built {
+        /// What came of it; none of an engine that builds nothing.
+        built: Option<Built>,
+    },
     /// Still measuring.
     Progress {
         /// Iterations so far, warm-up included.
@@ -136,7 +145,7 @@ impl Task {
     /// Environment of the worker that is given this task: it sees the one card that it works on.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let device = match self {
-            Self::Launch(job) | Self::Place(job) => &job.cell.device,
+            Self::Build(job) | Self::Launch(job) | Self::Place(job) => &job.cell.device,
             Self::Probe { place, .. } => &place.device,
             // NVML sees all cards whatever the environment says.
             Self::Inventory | Self::HoldClock { .. } | Self::ReleaseClock { .. } => {
@@ -149,6 +158,7 @@ impl Task {
         let mut variables = vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())];
         // TensorRT's provider has no key for it, and computes in TF32 by itself.
         if let Self::Launch(job) | Self::Place(job) = self
+            && job.cell.id.engine == "ort"
             && !job.place.options.ort.tf32
         {
             variables.push(("NVIDIA_TF32_OVERRIDE", "0".to_owned()));
@@ -186,6 +196,9 @@ pub struct Facts {
     /// a cell's first launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
+    /// What was built for it beforehand, by engines that build something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Built>,
     /// What was seen of the card meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<telemetry::Summary>,

@@ -2,7 +2,9 @@
 //! output. Keeps nothing and prints nothing else.
 
 use super::{
-    ImageFacts, holder,
+    ImageFacts,
+    feed::Images,
+    holder,
     measure::{self, Tools},
     protocol::{Facts, ImageDetections, Job, Measured, Message, Task},
 };
@@ -13,7 +15,7 @@ use crate::{
         Inventory, Kind,
         telemetry::{self, Telemetry, Watch},
     },
-    engine::{self, Engine, LoadSpec, Placement, Session},
+    engine::{self, Engine, LoadSpec, Placement, Progress, Session},
     family::{self, Adapter},
     image::Decoder,
     model,
@@ -26,7 +28,9 @@ use crate::{
 use std::{
     fs,
     io::{self, BufRead, Read, Write},
-    sync::atomic::AtomicU8,
+    ops::ControlFlow,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    time::Duration,
 };
 
 /// Does the one task that standard input holds.
@@ -34,13 +38,15 @@ use std::{
 /// # Errors
 /// When the task cannot be read or an answer not be written; whatever goes wrong in the task
 /// itself is an answer.
-pub fn work(output: &mut dyn Write) -> io::Result<()> {
+pub fn work(output: &mut (dyn Write + Send)) -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     let task = serde_json::from_str(&line)?;
-    // What is done about a clock outlasts the parent.
-    if !matches!(task, Task::HoldClock { .. } | Task::ReleaseClock { .. }) {
-        stop_with_parent();
+    match task {
+        // What is done about a clock outlasts the parent.
+        Task::HoldClock { .. } | Task::ReleaseClock { .. } => {}
+        Task::Build(_) => stop_with_parent(BUILD_ENDS),
+        _ => stop_with_parent(Duration::ZERO),
     }
     match task {
         Task::Probe { engine, place } => {
@@ -48,6 +54,10 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
             say(output, &answer.map_or_else(refused, Message::Runtime))
         }
         Task::Inventory => say(output, &Message::Inventory(Box::new(Inventory::read()))),
+        Task::Build(job) => {
+            let answer = build(&job, output).unwrap_or_else(|refusal| refusal);
+            say(output, &answer)
+        }
         Task::Place(job) => say(output, &place(&job).map_or_else(refused, Message::Placed)),
         Task::Launch(job) => {
             let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
@@ -61,15 +71,43 @@ pub fn work(output: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// Ends this process as soon as the parent's end of the pipe is gone, however the parent died.
-fn stop_with_parent() {
-    std::thread::spawn(|| {
+/// How long a build may take to end by itself once it has been told to.
+const BUILD_ENDS: Duration = Duration::from_secs(5);
+
+/// Whether the parent's end of the pipe is gone.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Ends this process within `grace` once the parent's end of the pipe is gone, however the parent
+/// died.
+fn stop_with_parent(grace: Duration) {
+    std::thread::spawn(move || {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
+        STOPPED.store(true, Ordering::Relaxed);
+        std::thread::sleep(grace);
         std::process::exit(2);
     });
 }
 
-fn say(output: &mut dyn Write, message: &Message) -> io::Result<()> {
+/// Builds what the engine needs, and says how far it is.
+fn build(job: &Job, output: &mut (dyn Write + Send)) -> Result<Message, Message> {
+    let encoded = read_images(job)?;
+    check_model(job)?;
+    let engine = engine::named(&job.cell.id.engine).map_err(refused)?;
+    let mut feed = Images::new(job, cpu(job)?, decoder(job)?, encoded);
+    let mut report = |progress: &Progress| {
+        // A parent that no longer listens has closed standard input too.
+        let _ = say(output, &Message::Building(progress.clone()));
+        if STOPPED.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let built = engine.build(&spec(job), &mut feed, &mut report).map_err(refused)?;
+    Ok(Message::Built { built })
+}
+
+fn say(output: &mut (dyn Write + Send), message: &Message) -> io::Result<()> {
     serde_json::to_writer(&mut *output, message)?;
     output.write_all(b"\n")?;
     output.flush()
@@ -79,7 +117,7 @@ fn refused(reason: impl ToString) -> Message {
     Message::Refused { reason: reason.to_string() }
 }
 
-fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
+fn launch(job: &Job, output: &mut (dyn Write + Send)) -> Result<Message, Message> {
     let mut beacon = Beacon::create(&job.beacon.0)
         .map_err(|error| refused(format!("cannot write {}: {error}", job.beacon)))?;
     let images = read_images(job)?;
@@ -133,6 +171,7 @@ fn launch(job: &Job, output: &mut dyn Write) -> Result<Message, Message> {
             harness: series.harness,
             peak_memory_bytes: os::peak_memory(),
             placement: None,
+            build: None,
             telemetry: summary,
         },
         telemetry,
@@ -146,12 +185,19 @@ fn pipeline(
     adapter: Box<dyn Adapter>,
 ) -> Result<Pipeline, Message> {
     let batch = job.cell.id.batch as usize;
+    Ok(Pipeline::new(session, adapter, batch, cpu(job)?, decoder(job)?))
+}
+
+fn cpu(job: &Job) -> Result<Cpu, Message> {
+    let id = &job.cell.id;
     // More would never have an image to work on, but take address space and be metered.
-    let threads = Threads::new(batch.min(job.cell.id.threads as usize)).map_err(refused)?;
+    let threads = Threads::new(id.batch.min(id.threads) as usize).map_err(refused)?;
     let instructions = Instructions::named(job.host.instructions).map_err(refused)?;
-    let cpu = Cpu { instructions, threads };
-    let decoder = Decoder::with(job.host.decoder).map_err(refused)?;
-    Ok(Pipeline::new(session, adapter, batch, cpu, decoder))
+    Ok(Cpu { instructions, threads })
+}
+
+fn decoder(job: &Job) -> Result<Decoder, Message> {
+    Decoder::with(job.host.decoder).map_err(refused)
 }
 
 /// Begins to watch the card, if there is one and it is to be watched.
@@ -275,7 +321,7 @@ fn detect(
     job: &Job,
     pipeline: &mut Pipeline,
     images: &[Vec<u8>],
-    output: &mut dyn Write,
+    output: &mut (dyn Write + Send),
 ) -> Result<(), Message> {
     let clock = MonotonicClock::new();
     let beacon = AtomicU8::new(0);

@@ -117,10 +117,7 @@ impl Checker<'_> {
         let models = self.models(&file.model, &file.postprocess)?;
         let images = self.images(&file.input.images)?;
         self.enough_images(&file.matrix, images.len())?;
-        let mut engine = file.engine;
-        engine.ort.library = engine.ort.library.map(|path| resolved(&self.base.join(path)));
-        self.streams("engine.ort.streams", engine.ort.streams)?;
-        self.streams("engine.null.streams", engine.null.streams)?;
+        let engine = self.engines(file.engine)?;
         let device = self.devices(file.device)?;
         Ok(Scenario {
             name: file.name,

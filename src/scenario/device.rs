@@ -1,10 +1,10 @@
-//! What a scenario says about devices, checked: their names, their tables, streams on a card. Looks for
-//! no device.
+//! What a scenario says about engines and devices, checked: names, tables, streams on a card. Looks
+//! for no device.
 
 use super::{
     check::{Checker, resolved},
     error::Invalid,
-    options::DeviceOptions,
+    options::{DeviceOptions, EngineOptions},
     wire,
 };
 use crate::device::names_gpu;
@@ -22,7 +22,29 @@ impl Checker<'_> {
         Ok(())
     }
 
-    pub(super) fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
+    /// Options of engines, paths absolute.
+    pub(super) fn engines(&self, options: EngineOptions) -> Result<EngineOptions, Invalid> {
+        let EngineOptions { mut ort, mut tensorrt, null } = options;
+        let absolute = |path: PathBuf| resolved(&self.base.join(path));
+        ort.library = ort.library.map(absolute);
+        tensorrt.library = tensorrt.library.map(absolute);
+        self.streams("engine.ort.streams", ort.streams)?;
+        self.streams("engine.tensorrt.streams", tensorrt.streams)?;
+        self.streams("engine.null.streams", null.streams)?;
+        let within = |key: &str, value: f64, low, high| {
+            self.within(&format!("engine.tensorrt.{key}"), value, low, high)
+        };
+        within("build_timeout_seconds", tensorrt.build_timeout_seconds, 1.0, 86_400.0)?;
+        if let Some(mib) = tensorrt.workspace_mib {
+            within("workspace_mib", mib as f64, 1.0, 1e6)?;
+        }
+        if let Some(level) = tensorrt.optimization_level {
+            within("optimization_level", level.into(), 0.0, 5.0)?;
+        }
+        Ok(EngineOptions { ort, tensorrt, null })
+    }
+
+    fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {
         if matches!(streams, 1 | 3) {
             return Ok(());
         }

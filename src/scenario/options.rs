@@ -12,6 +12,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub struct EngineOptions {
     /// ONNX Runtime.
     pub ort: OrtOptions,
+    /// TensorRT itself.
+    pub tensorrt: TensorRtOptions,
     /// The empty engine, for tests and for the cost of the harness itself.
     pub null: NullOptions,
 }
@@ -43,6 +45,51 @@ pub struct OrtOptions {
     /// Streams on a card: 1, or 3 for one each for transfers to it, inference and transfers from
     /// it.
     pub streams: u32,
+}
+
+/// `[engine.tensorrt]`: TensorRT itself, without ONNX Runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TensorRtOptions {
+    /// The TensorRT library (`libnvinfer.so.…`), relative to the scenario file; `tensorrt_library`
+    /// of a device goes before it. Without both the one that the loader finds.
+    pub library: Option<PathBuf>,
+    /// Whether 32 bit floats may be computed in TF32, which TensorRT does by itself from compute
+    /// capability 8.0 on: 10 bits of mantissa instead of 23.
+    pub tf32: bool,
+    /// Whether one engine is built for each batch or one for all batches of the scenario.
+    pub profile: Profile,
+    /// Memory that a layer may use while it computes, in MiB; without it all that the card has.
+    pub workspace_mib: Option<u64>,
+    /// How long TensorRT looks for faster kernels, 0 to 5; without it its own default. From 8.6 on.
+    pub optimization_level: Option<u8>,
+    /// Whether built engines are kept for later runs.
+    pub engine_cache: bool,
+    /// Whether measured times of kernels are kept for later builds.
+    pub timing_cache: bool,
+    /// Seconds a build may take before it is stopped.
+    pub build_timeout_seconds: f64,
+    /// How tensors reach a card and come back.
+    pub transfers: Transfers,
+    /// Whether inference on a card is recorded once as a CUDA graph and then launched as a whole.
+    pub cuda_graph: bool,
+    /// How the host waits for a card.
+    pub wait: Wait,
+    /// Streams on a card: 1, or 3 for one each for transfers to it, inference and transfers from
+    /// it.
+    pub streams: u32,
+}
+
+/// For which batches a TensorRT engine is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// For the cell's batch alone, which is fastest: one engine for each.
+    #[default]
+    Batch,
+    /// One for all batches of the scenario, from the smallest to the largest, fitted to the
+    /// largest.
+    Range,
 }
 
 /// ONNX Runtime's execution provider on a card.
@@ -178,6 +225,25 @@ impl Default for OrtOptions {
     }
 }
 
+impl Default for TensorRtOptions {
+    fn default() -> Self {
+        Self {
+            library: None,
+            tf32: true,
+            profile: Profile::default(),
+            workspace_mib: None,
+            optimization_level: None,
+            engine_cache: true,
+            timing_cache: true,
+            build_timeout_seconds: 3600.0,
+            transfers: Transfers::default(),
+            cuda_graph: false,
+            wait: Wait::default(),
+            streams: 1,
+        }
+    }
+}
+
 impl Default for NullOptions {
     fn default() -> Self {
         Self {
@@ -196,6 +262,14 @@ impl Default for NullOptions {
 }
 
 impl OrtOptions {
+    /// Those about the work on a card.
+    pub fn card(&self) -> CardOptions {
+        let Self { transfers, cuda_graph, wait, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+    }
+}
+
+impl TensorRtOptions {
     /// Those about the work on a card.
     pub fn card(&self) -> CardOptions {
         let Self { transfers, cuda_graph, wait, .. } = *self;

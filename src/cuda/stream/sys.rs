@@ -189,7 +189,10 @@ impl Stream {
     ///
     /// # Errors
     /// The first error of `work`, or the driver's word.
-    pub fn capture(&self, work: impl FnOnce(&Self) -> Result<(), Error>) -> Result<Graph, Error> {
+    pub fn capture<E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<Graph, E> {
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
         // SAFETY: the handle lives.
         let begun = unsafe { sys::cuStreamBeginCapture_v2(self.raw, mode) };

@@ -133,6 +133,11 @@ impl Wish {
     }
 }
 
+/// Whether that TensorRT supports a card, where the tables have the release.
+pub fn tensorrt_supports(version: &Version, capability: ComputeCapability) -> Option<bool> {
+    tables::TensorRt::of(version).map(|row| row.supports(capability))
+}
+
 /// Judges what is asked for by what is there; one finding at least. [`overall`] sums them up.
 pub fn judge(facts: &Facts, wish: &Wish) -> Vec<Finding> {
     let mut findings = match wish.provider {

@@ -105,6 +105,10 @@ impl Card {
     }
 }
 
+/// What should be known of FP32 on a card that has TF32, where that is not turned off.
+pub const TF32: &str = "fp32 may be computed in TF32, with 10 bits of mantissa: tf32 = false where it \
+                        is compared with a card that has none";
+
 /// What the scenario's keys make of a cell's figures.
 pub fn remark(options: CardOptions) -> Option<String> {
     (options.transfers == Transfers::None).then(|| {

@@ -87,11 +87,7 @@ impl Engine for Ort {
         let mut remarks: Vec<String> = super::card::remark(options.card()).into_iter().collect();
         let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
         if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
-            remarks.push(
-                "fp32 may be computed in TF32, with 10 bits of mantissa: tf32 = false where it is \
-                 compared with a card that has none"
-                    .to_owned(),
-            );
+            remarks.push(super::card::TF32.to_owned());
         }
         if options.cuda_graph {
             remarks.push(

@@ -144,6 +144,7 @@ fn facts() -> Facts {
         harness: Nanos::ZERO,
         peak_memory_bytes: None,
         placement: None,
+        build: None,
         telemetry: None,
     }
 }

@@ -1,0 +1,142 @@
+//! One build: parse, look whether the engine is there already, else build it and keep it.
+
+use super::{
+    calibration::Calibration,
+    keep::{Engines, Kept},
+    library, open_card,
+    recipe::{self, Recipe, typing},
+};
+use crate::{
+    engine::{Built, Error, Feed, LoadSpec, Progress, Report, card::Card},
+    model::{self, Format},
+    os::{Clock, FilePath, MonotonicClock, printable},
+    tensor::ModelIo,
+    tensorrt::{self, BuildRequest, Builder, Calibrate, Library, Network},
+    unit::Bytes,
+};
+
+/// Builds the engine that `spec` asks for, or finds it.
+///
+/// # Errors
+/// What library, parser or builder say; [`Error::Unsupported`] where the model does not fit what is
+/// asked for.
+pub fn build(
+    spec: &LoadSpec<'_>,
+    feed: &mut dyn Feed,
+    report: &mut Report<'_>,
+) -> Result<Built, Error> {
+    let library = library::open(spec.place)?;
+    if let Some(given) = given(spec, &library)? {
+        return Ok(given);
+    }
+    let card = open_card(spec)?;
+    let builder = library.builder(Some(&card.context))?;
+    let network =
+        builder.parse(spec.model, typing(&library)).map_err(|error| blame(spec, error))?;
+    let io = recipe::described(&network.inputs(), &network.outputs());
+    let recipe = Recipe::new(spec, &library, &io, feed)?;
+    let engines = Engines::of(spec)?;
+    let remark = match engines.find(&recipe) {
+        Kept::Whole(built) => return Ok(built),
+        Kept::Nothing => None,
+        Kept::Unusable(why) => Some(why),
+    };
+    let parts = Parts { spec, library: &library, card: &card, engines: &engines };
+    let mut built = parts.make(&builder, network, &io, &recipe, feed, report)?;
+    built.remarks.extend(remark);
+    Ok(built)
+}
+
+/// An engine that somebody else has built: nothing is to be done.
+fn given(spec: &LoadSpec<'_>, library: &Library) -> Result<Option<Built>, Error> {
+    let model = model::open(spec.model).map_err(|error| Error::Model(error.to_string()))?;
+    let Format::TensorRtEngine(release) = model.format else { return Ok(None) };
+    let here = library.release();
+    if release != here {
+        return Err(Error::Unsupported(format!(
+            "the engine {} was built by TensorRT {release}, here is TensorRT {here}: an engine runs in the release \
+             that has built it alone; build it anew, or name that release's library as \
+             tensorrt_library",
+            printable(spec.model)
+        )));
+    }
+    Ok(Some(Built {
+        file: FilePath(spec.model.to_owned()),
+        sha256: model.sha256,
+        took: None,
+        bytes: Bytes(model.bytes),
+        kept: true,
+        remarks: Vec::new(),
+    }))
+}
+
+/// What a build has around it.
+struct Parts<'a> {
+    spec: &'a LoadSpec<'a>,
+    library: &'a Library,
+    card: &'a Card,
+    engines: &'a Engines,
+}
+
+impl Parts<'_> {
+    fn make(
+        &self,
+        builder: &Builder,
+        network: Network,
+        io: &ModelIo,
+        recipe: &Recipe,
+        feed: &mut dyn Feed,
+        report: &mut Report<'_>,
+    ) -> Result<Built, Error> {
+        let timings_of =
+            format!("{} {}", library::identity(self.library), self.spec.place.device.name);
+        let keeps_timings = self.spec.place.options.tensorrt.timing_cache;
+        let timings = keeps_timings.then(|| self.engines.timings(&timings_of)).flatten();
+        let batch = opt_batch(recipe, self.spec.batch);
+        let mut report = |at: &tensorrt::Progress<'_>| {
+            report(&Progress { phase: at.phase.to_owned(), step: at.step, steps: at.steps })
+        };
+        let mut calibration = match recipe.calibrates {
+            true => Some(Calibration::new(self.card, io, batch, feed)?),
+            false => None,
+        };
+        let clock = MonotonicClock::new();
+        let start = clock.now();
+        let built = builder.build(
+            network,
+            BuildRequest {
+                profile: recipe.profile.clone(),
+                fp16: recipe.fp16,
+                int8: recipe.int8,
+                tf32: recipe.tf32,
+                workspace: recipe.workspace,
+                optimization_level: recipe.optimization_level,
+                timing_cache: timings.as_deref(),
+                calibrator: calibration
+                    .as_mut()
+                    .map(|calibration| calibration as &mut dyn Calibrate),
+                progress: &mut report,
+            },
+        );
+        let took = clock.now().since(start);
+        let built = built.map_err(|error| blame(self.spec, error))?;
+        if keeps_timings {
+            self.engines.keep_timings(&timings_of, &built.timing_cache);
+        }
+        self.engines.keep(recipe, &built.engine, took)
+    }
+}
+
+/// Images in the tensors that the engine is fitted to.
+fn opt_batch(recipe: &Recipe, batch: usize) -> usize {
+    let images = recipe.profile.iter().find(|range| range.opt.len() == 4);
+    images.and_then(|range| usize::try_from(range.opt[0]).ok()).unwrap_or(batch)
+}
+
+/// What parser and builder refuse is the model's fault.
+fn blame(spec: &LoadSpec<'_>, error: tensorrt::Error) -> Error {
+    match Error::from(error) {
+        Error::Failed(words) => Error::Model(format!("model `{}`: {words}", printable(spec.model))),
+        other => other,
+    }
+}

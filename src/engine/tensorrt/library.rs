@@ -1,0 +1,70 @@
+//! Which TensorRT library a card is to use: the one that the scenario names, else of those that the
+//! loader finds the newest that is known to support the card.
+
+use crate::{
+    device::{
+        compatibility,
+        libraries::{self, Library as Found, LibraryKind},
+    },
+    engine::{Error, Place},
+    os::{SearchPath, printable},
+    tensorrt::Library,
+};
+use std::path::{Path, PathBuf};
+
+/// Opens the library for that place.
+///
+/// # Errors
+/// [`Error::Unavailable`] when there is none, or it is of no known release.
+pub fn open(place: &Place) -> Result<Library, Error> {
+    let named = place.device_options.tensorrt_library.as_ref();
+    match named.or(place.options.tensorrt.library.as_ref()) {
+        Some(path) => Library::open(path).map_err(|error| blamed(path, error.into())),
+        None => Ok(Library::open(&found(place)?)?),
+    }
+}
+
+/// What tells this library from another of the same release.
+pub fn identity(library: &Library) -> String {
+    let path = std::fs::canonicalize(library.path()).unwrap_or_else(|_| library.path().to_owned());
+    let bytes = path.metadata().map_or(0, |data| data.len());
+    format!("{} {} of {bytes} bytes", library.release(), printable(&path))
+}
+
+/// An error about a library that the scenario names says so.
+fn blamed(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Unavailable(words) => Error::Unavailable(format!(
+            "the TensorRT library that the scenario names, {}: {words}",
+            printable(path)
+        )),
+        other => other,
+    }
+}
+
+fn found(place: &Place) -> Result<PathBuf, Error> {
+    let all = libraries::find(&SearchPath::system(), &[]);
+    let usable = |library: &&Found| {
+        library.kind == LibraryKind::Tensorrt && library.on_loader_path && library.problem.is_none()
+    };
+    let best = all.iter().filter(usable).max_by_key(|library| rank(library, place));
+    best.map(|library| library.path.0.clone()).ok_or_else(|| {
+        Error::Unavailable(
+            "TensorRT was not found: install it (NVIDIA's packages libnvinfer10, \
+             libnvonnxparsers10, or the tar archive), add the folder of libnvinfer.so to \
+             LD_LIBRARY_PATH, or name it as tensorrt_library; `trtbench doctor` says which release \
+             a card takes"
+                .to_owned(),
+        )
+    })
+}
+
+/// Those that support the card first, then the newer.
+fn rank(library: &Found, place: &Place) -> (bool, Vec<u32>) {
+    let version = library.version.as_ref().map_or("", |version| version.text.as_str());
+    let supports = compatibility::Version::parse(version)
+        .zip(place.capability)
+        .and_then(|(version, capability)| compatibility::tensorrt_supports(&version, capability));
+    let numbers = version.split('.').map_while(|part| part.parse().ok()).collect();
+    (supports.unwrap_or(false), numbers)
+}

@@ -1,0 +1,133 @@
+//! TensorRT itself, 8.5 to 11, whatever release a card's library is of: loaded at run time, an
+//! engine built beforehand and kept, its tensors in memory of ours, its work in a stream of ours.
+
+mod calibration;
+mod construct;
+mod keep;
+mod library;
+mod recipe;
+mod session;
+
+use super::{
+    Built, Engine, Error, Feed, LoadSpec, Place, Report, Request, Runtime, Session, card::Card,
+};
+use crate::{
+    device::{
+        Kind,
+        compatibility::{self, Arithmetic, PrecisionBy, Wish},
+    },
+    model::Format,
+    os::printable,
+    scenario::Precision,
+    tensorrt,
+};
+
+/// Its name in scenarios and results.
+const NAME: &str = "tensorrt";
+
+/// Builds engines of ONNX files through the TensorRT that a card's library is, and runs them.
+pub struct TensorRt;
+
+impl Engine for TensorRt {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn loads(&self, _: Format) -> bool {
+        true
+    }
+
+    fn runtime(&self, place: &Place) -> Result<Runtime, Error> {
+        if place.device.kind == Kind::Cpu {
+            return Err(Error::Unavailable(ONLY_CARDS.to_owned()));
+        }
+        let library = library::open(place)?;
+        let version = library.release().to_string();
+        Ok(Runtime { version, library: Some(printable(library.path())) })
+    }
+
+    fn obstacle(&self, request: &Request<'_>) -> Option<String> {
+        if request.device == Kind::Cpu {
+            return Some(ONLY_CARDS.to_owned());
+        }
+        let (asked, kept, model) = (request.precision, request.weights?, request.model);
+        // From 32 bit floats a builder makes what it is told to; nothing makes floats of less.
+        let possible = kept == Precision::Fp32 && !request.quantised || kept == asked;
+        let quantised = request.quantised && asked == Precision::Int8;
+        (!possible && !quantised).then(|| {
+            let kept = if request.quantised { Precision::Int8 } else { kept };
+            format!(
+                "precision {asked} is asked for, but model `{model}` is {kept}; give a model that \
+                 was exported in {asked} or in fp32, or ask for {kept}"
+            )
+        })
+    }
+
+    fn wish(&self, request: &Request<'_>) -> Option<Wish> {
+        let in_graph = request.weights.is_none_or(|kept| kept == request.precision)
+            || request.quantised && request.precision == Precision::Int8;
+        (request.device == Kind::Gpu).then(|| Wish {
+            provider: compatibility::Provider::TensorRt,
+            arithmetic: match request.precision {
+                Precision::Fp32 => Arithmetic::Fp32,
+                Precision::Fp16 => Arithmetic::Fp16,
+                Precision::Int8 => Arithmetic::Int8,
+            },
+            precision_by: if in_graph { PrecisionBy::Graph } else { PrecisionBy::Flag },
+            opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
+            own_kernels: false,
+        })
+    }
+
+    fn remarks(&self, request: &Request<'_>) -> Vec<String> {
+        let options = &request.options.tensorrt;
+        let mut remarks: Vec<String> = super::card::remark(options.card()).into_iter().collect();
+        let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
+        if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
+            remarks.push(super::card::TF32.to_owned());
+        }
+        if request.precision != Precision::Fp32 && request.weights == Some(Precision::Fp32) {
+            let precision = request.precision;
+            remarks.push(format!(
+                "{precision} is allowed to TensorRT, which takes the fastest kernel of each layer, \
+                 whatever its precision: measure.layers = true shows which it took"
+            ));
+        }
+        remarks
+    }
+
+    fn build_limit(&self, place: &Place) -> Option<f64> {
+        Some(place.options.tensorrt.build_timeout_seconds)
+    }
+
+    fn build(
+        &self,
+        spec: &LoadSpec<'_>,
+        feed: &mut dyn Feed,
+        report: &mut Report<'_>,
+    ) -> Result<Option<Built>, Error> {
+        construct::build(spec, feed, report).map(Some)
+    }
+
+    fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
+        session::load(spec)
+    }
+}
+
+const ONLY_CARDS: &str = "engine `tensorrt` computes on NVIDIA's cards alone; use device = [\"gpu:all\"], \
+                          or the engines `ort` or `rten` on the CPU";
+
+/// The card of a cell, opened as its scenario says.
+fn open_card(spec: &LoadSpec<'_>) -> Result<Card, Error> {
+    Card::open(&spec.place.device, spec.place.options.tensorrt.card())
+}
+
+impl From<tensorrt::Error> for Error {
+    fn from(error: tensorrt::Error) -> Self {
+        match error {
+            tensorrt::Error::Unavailable(words) => Self::Unavailable(words),
+            tensorrt::Error::Card(error) => error.into(),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}

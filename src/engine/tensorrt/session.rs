@@ -1,0 +1,207 @@
+//! A TensorRT engine on a card.
+
+use super::{library, open_card, recipe};
+use crate::{
+    cuda::{Context, DeviceMemory, DeviceSlice, Graph, Stream},
+    engine::{
+        Error, LoadSpec, Session,
+        card::{CardSession, OnCard, Output},
+    },
+    model::sha256,
+    os::printable,
+    scenario::Precision,
+    tensor::{Dim, ModelIo, Shape, TensorInfo, TensorSet},
+    tensorrt::{Engine, ExecutionContext},
+};
+
+/// Fields are dropped in order: the graph before what it was recorded of.
+pub struct TensorRtOnCard {
+    graph: Option<Graph>,
+    records_graph: bool,
+    context: ExecutionContext,
+    card: Context,
+    io: ModelIo,
+    /// Of each output, if it is known before inference.
+    shapes: Vec<Option<Shape>>,
+    executed: Precision,
+}
+
+/// A session on the card of `spec`, of the engine that was built for it.
+pub fn load(spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
+    let options = &spec.place.options.tensorrt;
+    let library = library::open(spec.place)?;
+    let card = open_card(spec)?;
+    let engine = library.runtime(&card.context)?.load(&read(spec)?)?;
+    let model = TensorRtOnCard::new(spec, &engine, card.context.clone())?;
+    Ok(Box::new(CardSession::new(card, model, options.card())?))
+}
+
+/// The engine that was built, if it still is what it was then.
+fn read(spec: &LoadSpec<'_>) -> Result<Vec<u8>, Error> {
+    let Some(built) = &spec.place.built else {
+        return Err(Error::Failed("no engine was built before the launch".to_owned()));
+    };
+    let path = printable(&built.file.0);
+    let bytes = std::fs::read(&built.file.0)
+        .map_err(|error| Error::Failed(format!("cannot read the engine {path}: {error}")))?;
+    if sha256(&bytes) != built.sha256 {
+        return Err(Error::Failed(format!(
+            "the engine {path} has changed since the run began; start a new run"
+        )));
+    }
+    Ok(bytes)
+}
+
+impl TensorRtOnCard {
+    fn new(spec: &LoadSpec<'_>, engine: &Engine, card: Context) -> Result<Self, Error> {
+        let io = io(engine)?;
+        fits_batch(spec, engine, &io)?;
+        Ok(Self {
+            graph: None,
+            records_graph: spec.place.options.tensorrt.cuda_graph,
+            context: engine.context()?,
+            card,
+            shapes: Vec::with_capacity(io.outputs.len()),
+            io,
+            executed: spec.precision,
+        })
+    }
+
+    fn name_of(infos: &[TensorInfo], index: usize) -> Result<&str, Error> {
+        let info = infos.get(index);
+        info.map(|info| info.name.as_str())
+            .ok_or_else(|| Error::Failed(format!("there is no tensor {index}")))
+    }
+
+    /// Makes room for an output; one whose shape depends on what is found gets it when it is known.
+    fn place(&mut self, output: &TensorInfo) -> Result<Option<Shape>, Error> {
+        let name = output.name.as_str();
+        let lengths = self.context.shape(name)?;
+        match shape(&lengths) {
+            Some(shape) => {
+                let bytes = shape.elements() * output.dtype.bytes().unwrap_or(8);
+                self.context.give(name, DeviceMemory::new(&self.card, bytes)?)?;
+                Ok(Some(shape))
+            }
+            None if self.records_graph => Err(Error::Unsupported(format!(
+                "cuda_graph needs outputs of a known shape, that of `{name}` depends on what is \
+                 found; export the model without NMS, or leave cuda_graph out"
+            ))),
+            None => {
+                self.context.allocate_output(name)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Inputs and outputs of an engine, by their names in the model.
+fn io(engine: &Engine) -> Result<ModelIo, Error> {
+    let mut io = ModelIo::default();
+    for tensor in engine.tensors() {
+        if tensor.on_host {
+            return Err(Error::Unsupported(format!(
+                "`{}` is a tensor of the host, which holds shapes; export the model without",
+                tensor.name
+            )));
+        }
+        let side = if tensor.input { &mut io.inputs } else { &mut io.outputs };
+        side.push(TensorInfo {
+            dtype: recipe::dtype(tensor.element),
+            dims: Some(recipe::dims(&tensor.dims)),
+            name: tensor.name,
+        });
+    }
+    Ok(io)
+}
+
+/// Refuses an engine that was not built for the batch that is asked for.
+fn fits_batch(spec: &LoadSpec<'_>, engine: &Engine, io: &ModelIo) -> Result<(), Error> {
+    let images = io.inputs.iter().filter(|input| input.rank() == Some(4));
+    for input in images {
+        let fixed = input.fixed(0).map(|n| (n as i64, n as i64));
+        let range = engine.range(&input.name).filter(|range| !range[0].is_empty());
+        let Some((low, high)) = fixed.or(range.map(|[min, _, max]| (min[0], max[0]))) else {
+            continue;
+        };
+        if !(low..=high).contains(&(spec.batch as i64)) {
+            let model = printable(spec.model);
+            return Err(Error::Unsupported(format!(
+                "the engine of {model} was built for batches of {low} to {high}, {} were asked for; \
+                 use one of these, or give the ONNX file, of which an engine is built for each batch",
+                spec.batch
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A shape in which nothing is left open.
+fn shape(lengths: &[i64]) -> Option<Shape> {
+    let lengths: Vec<usize> =
+        lengths.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<_>>()?;
+    Shape::new(&lengths)
+}
+
+impl OnCard for TensorRtOnCard {
+    fn io(&self) -> &ModelIo {
+        &self.io
+    }
+
+    fn executed_precision(&self) -> Precision {
+        self.executed
+    }
+
+    fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
+        self.graph = None;
+        for (tensor, input) in tensors.iter().zip(&self.io.inputs) {
+            let lengths: Vec<i64> = tensor.shape.dims().iter().map(|&n| n as i64).collect();
+            if input.dims.iter().flatten().any(|dim| matches!(dim, Dim::Dynamic(_))) {
+                self.context.set_shape(&input.name, &lengths)?;
+            }
+            let memory = DeviceMemory::new(&self.card, tensor.bytes().len())?;
+            self.context.give(&input.name, memory)?;
+        }
+        let outputs = self.io.outputs.clone();
+        self.shapes = outputs.iter().map(|output| self.place(output)).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn input(&self, index: usize) -> Result<DeviceSlice<'_>, Error> {
+        let name = Self::name_of(&self.io.inputs, index)?;
+        let memory = self.context.memory(name);
+        memory.ok_or_else(|| Error::Failed(format!("input `{name}` has no memory")))
+    }
+
+    fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
+        if !self.records_graph {
+            return Ok(self.context.enqueue(stream)?);
+        }
+        if self.graph.is_none() {
+            // Once outside: TensorRT prepares itself in the first run of a shape, which no graph
+            // may hold.
+            self.context.enqueue(stream)?;
+            self.graph = Some(stream.capture(|stream| self.context.enqueue(stream))?);
+        }
+        match &self.graph {
+            Some(graph) => Ok(stream.launch(graph)?),
+            None => Ok(()),
+        }
+    }
+
+    fn output(&self, index: usize) -> Result<Output<'_>, Error> {
+        let name = Self::name_of(&self.io.outputs, index)?;
+        let dtype = self.io.outputs[index].dtype;
+        let known = match self.shapes.get(index).copied().flatten() {
+            Some(known) => Some(known),
+            None => shape(&self.context.shape(name)?),
+        };
+        let place = known.zip(self.context.memory(name)).and_then(|(shape, memory)| {
+            let bytes = shape.elements() * dtype.bytes()?;
+            Some(Output { memory: memory.first(bytes)?, shape, dtype })
+        });
+        place.ok_or_else(|| {
+            Error::Failed(format!("output `{name}` is no tensor of a known type and shape"))
+        })
+    }
+}

@@ -43,6 +43,24 @@ impl Doubles {
         }
     }
 
+    /// Lays a release of TensorRT, such as `8.6.1`, into a folder of its own, beside others: all
+    /// its libraries, under their full names and those that programs look for. The loader does not
+    /// look there unless it is told to.
+    pub fn tensorrt(&self, release: &str) -> PathBuf {
+        let folder = self.0.path().join(format!("tensorrt-{release}/lib"));
+        fs::create_dir_all(&folder).unwrap();
+        let (major, _) = release.split_once('.').unwrap();
+        let built = built_library(Library::Nvinfer);
+        for library in TENSORRT.iter().filter(|library| major == "8" || **library != PARSERS) {
+            let file = format!("{library}.so.{release}");
+            // A link would be the same library to the loader.
+            fs::copy(&built, folder.join(&file)).unwrap();
+            symlink(&file, folder.join(format!("{library}.so.{major}"))).unwrap();
+            symlink(&file, folder.join(format!("{library}.so"))).unwrap();
+        }
+        folder
+    }
+
     /// Where the script is.
     pub fn script(&self) -> PathBuf {
         self.0.path().join("script.json")
@@ -86,11 +104,18 @@ impl Doubles {
     }
 }
 
+/// Parsers of other formats, which came with 8.
+const PARSERS: &str = "libnvparsers";
+/// The libraries of TensorRT.
+const TENSORRT: [&str; 4] = ["libnvinfer", "libnvonnxparser", "libnvinfer_plugin", PARSERS];
+
 /// The names under which programs look for a library; some look for that without the version first.
-fn names(library: Library) -> [&'static str; 2] {
+fn names(library: Library) -> &'static [&'static str] {
     match library {
-        Library::Cuda => ["libcuda.so.1", "libcuda.so"],
-        Library::Nvml => ["libnvidia-ml.so.1", "libnvidia-ml.so"],
+        Library::Cuda => &["libcuda.so.1", "libcuda.so"],
+        Library::Nvml => &["libnvidia-ml.so.1", "libnvidia-ml.so"],
+        // Its names depend on the release.
+        Library::Nvinfer => &[],
     }
 }
 
@@ -99,6 +124,7 @@ pub fn built_library(library: Library) -> PathBuf {
     let file = match library {
         Library::Cuda => "libtrtbench_double_cuda.so",
         Library::Nvml => "libtrtbench_double_nvml.so",
+        Library::Nvinfer => "libtrtbench_double_nvinfer.so",
     };
     let test = env::current_exe().unwrap();
     let path = test.parent().map(|folder: &Path| folder.join(file)).unwrap();

@@ -34,7 +34,7 @@ const CUDA_FUNCTIONS: &str = "cuInit cuDriverGetVersion cuDeviceGetCount cuDevic
     cuDeviceGetUuid cuDeviceGetAttribute cuDeviceTotalMem_v2 cuDeviceGetPCIBusId cuGetErrorName \
     cuGetErrorString cuDevicePrimaryCtxRetain cuDevicePrimaryCtxRelease_v2 \
     cuDevicePrimaryCtxSetFlags_v2 cuDevicePrimaryCtxGetState cuCtxSetCurrent cuCtxGetCurrent \
-    cuCtxSynchronize cuMemGetInfo_v2 cuMemAlloc_v2 cuMemFree_v2 cuMemHostAlloc cuMemFreeHost \
+    cuCtxGetDevice cuCtxSynchronize cuMemGetInfo_v2 cuMemAlloc_v2 cuMemFree_v2 cuMemHostAlloc cuMemFreeHost \
     cuMemHostRegister_v2 cuMemHostUnregister cuMemcpyHtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 \
     cuMemcpyDtoHAsync_v2 cuMemsetD8Async cuStreamCreate cuStreamDestroy_v2 cuStreamSynchronize \
     cuStreamQuery cuStreamWaitEvent cuStreamBeginCapture_v2 cuStreamEndCapture \

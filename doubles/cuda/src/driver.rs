@@ -125,6 +125,13 @@ impl Driver {
         card.copied().ok_or(Code::ERROR_INVALID_DEVICE)
     }
 
+    /// The number of the device that is the calling thread's.
+    pub fn current_device(&self) -> Answer<i32> {
+        let card = self.current_card()?;
+        let place = self.visible.iter().flatten().position(|&visible| visible == card);
+        place.and_then(|place| i32::try_from(place).ok()).ok_or(Code::ERROR_INVALID_DEVICE)
+    }
+
     /// The card with this index in the script.
     pub fn card(&self, card: usize) -> &Card {
         &self.script.cards[card]

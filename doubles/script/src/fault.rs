@@ -13,6 +13,8 @@ pub enum Library {
     Cuda,
     /// `libnvidia-ml.so.1`.
     Nvml,
+    /// `libnvinfer.so.*` and what comes with it.
+    Nvinfer,
 }
 
 /// A fault of one call.
@@ -21,7 +23,7 @@ pub enum Library {
 pub struct Fault {
     /// Where the call is.
     pub library: Library,
-    /// The call's full name, such as `cuMemAlloc_v2`.
+    /// The call's full name, such as `cuMemAlloc_v2` or `IBuilder::buildSerializedNetwork`.
     pub call: String,
     /// How many such calls of a process go well first.
     #[serde(default)]
@@ -53,6 +55,17 @@ impl Fault {
     /// Every such call of `libnvidia-ml.so.1` returns this.
     pub fn nvml(call: &str, result: i32) -> Self {
         Self::new(Library::Nvml, call, result)
+    }
+
+    /// Every such call of TensorRT, named like `IBuilder::buildSerializedNetwork`, fails: for want
+    /// of memory where the result is 2, as an internal error otherwise.
+    pub fn tensorrt(call: &str, result: i32) -> Self {
+        Self::new(Library::Nvinfer, call, result)
+    }
+
+    /// Such a call of TensorRT never returns.
+    pub fn tensorrt_hang(call: &str) -> Self {
+        Self { hang: true, ..Self::tensorrt(call, 0) }
     }
 
     /// Such a call of `libcuda.so.1` never returns.

@@ -30,6 +30,8 @@ pub enum Kind {
     Nvml,
     /// Held by the card, not by a process: another process may take it back.
     ClockLock,
+    /// An object of TensorRT that its client must destroy.
+    Tensorrt,
 }
 
 /// What happened.
@@ -67,6 +69,22 @@ pub enum Entry {
         call: String,
         /// What it returned; none where it hangs.
         result: Option<i32>,
+    },
+    /// A call of TensorRT was made; the calls of objects only where the script asks for them.
+    Call {
+        /// Class of the object, such as `VBuilder`; empty for a C function.
+        class: String,
+        /// Name of the method or function.
+        method: String,
+        /// Place in the virtual table; none for a C function.
+        slot: Option<u32>,
+        /// As texts: objects by class and number, addresses in hexadecimal.
+        arguments: Vec<String>,
+    },
+    /// A client did what the library cannot play or what is not allowed.
+    Unexpected {
+        /// What, such as `VBuilder::reset (slot 15)`.
+        what: String,
     },
 }
 
@@ -187,6 +205,33 @@ impl Ledger {
             .collect()
     }
 
+    /// Calls of TensorRT, in order, as `VRuntime::setMaxThreads[10](2)`, or `getLogger()` for a C
+    /// function.
+    pub fn calls(&self) -> Vec<String> {
+        let text = |line: &Line| match &line.entry {
+            Entry::Call { class, method, slot, arguments } => {
+                let arguments = arguments.join(", ");
+                Some(match slot {
+                    Some(slot) => format!("{class}::{method}[{slot}]({arguments})"),
+                    None => format!("{method}({arguments})"),
+                })
+            }
+            _ => None,
+        };
+        self.lines.iter().filter_map(text).collect()
+    }
+
+    /// What clients did that TensorRT's stand-in cannot play or that is not allowed, in order.
+    pub fn unexpected(&self) -> Vec<&str> {
+        self.lines
+            .iter()
+            .filter_map(|line| match &line.entry {
+                Entry::Unexpected { what } => Some(what.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// What is held and its bytes.
     fn held(&self) -> BTreeMap<Held, u64> {
         let mut held = BTreeMap::new();
@@ -205,7 +250,7 @@ impl Ledger {
                     let one = held.range(first..=last).next_back().map(|(&held, _)| held);
                     one.and_then(|one| held.remove(&one));
                 }
-                Entry::Fault { .. } => {}
+                Entry::Fault { .. } | Entry::Call { .. } | Entry::Unexpected { .. } => {}
             }
         }
         held

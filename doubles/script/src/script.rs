@@ -15,7 +15,7 @@ use std::{
 /// Environment variable with the path of the script.
 pub const ENVIRONMENT: &str = "TRTBENCH_DOUBLE";
 
-/// What both libraries play. Each process plays it from its beginning.
+/// What the libraries play. Each process plays it from its beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Script {
@@ -31,6 +31,10 @@ pub struct Script {
     /// Whether memory that others have allocated is taken for a card's: for libraries that compute
     /// in memory of the host where a card's is expected.
     pub foreign_memory: bool,
+    /// Whether TensorRT's stand-in writes each call of an object to the ledger.
+    pub calls: bool,
+    /// How many layers an engine has; fewer where the model has fewer nodes.
+    pub engine_layers: usize,
     /// The cards, in any order.
     pub cards: Vec<Card>,
     /// What goes wrong; of those that fit a call, the first counts.
@@ -45,6 +49,8 @@ impl Default for Script {
             nvml_version: "12.535.104.05".to_owned(),
             pace: false,
             foreign_memory: false,
+            calls: false,
+            engine_layers: 4,
             cards: Vec::new(),
             faults: Vec::new(),
         }
@@ -68,6 +74,13 @@ impl Script {
     #[must_use]
     pub fn paced(mut self) -> Self {
         self.pace = true;
+        self
+    }
+
+    /// Lets TensorRT's stand-in write each call to the ledger.
+    #[must_use]
+    pub fn with_calls(mut self) -> Self {
+        self.calls = true;
         self
     }
 
@@ -128,6 +141,7 @@ impl Script {
         let prefix = match fault.library {
             Library::Cuda => "cu",
             Library::Nvml => "nvml",
+            Library::Nvinfer => "I",
         };
         if !fault.call.starts_with(prefix) {
             return Err(format!("{} is no call of {:?}", fault.call, fault.library));

@@ -39,5 +39,8 @@ calls! {
     fn cuCtxGetCurrent(context: Out<'_, Handle>) on System => |driver| {
         put(context, || Ok(driver.current()))
     };
+    fn cuCtxGetDevice(device: Out<'_, c_int>) on Current => |driver| {
+        put(device, || driver.current_device())
+    };
     fn cuCtxSynchronize() on Current => |driver| driver.synchronise_context();
 }

@@ -1,0 +1,134 @@
+//! Engines that are kept, given as files, damaged or foreign.
+
+use super::{Machine, measured, new, old, script};
+use std::{fs, path::PathBuf};
+
+/// Files in the cache that end so.
+fn files(machine: &Machine, end: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(machine.kept()).unwrap().flatten().map(|entry| entry.path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|found| found == end)).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_kept_engine_is_used_by_the_next_run() {
+    let machine = Machine::new(&script().with_calls(), "");
+    machine.run("first", &[]).succeeds();
+    let builds = |calls: Vec<String>| {
+        calls.iter().filter(|call| call.contains("::buildSerializedNetwork")).count()
+    };
+    assert_eq!(builds(machine.doubles.ledger().calls()), 4, "two cards, two batches");
+    machine.run("out", &[]).succeeds();
+    assert_eq!(builds(machine.doubles.ledger().calls()), 4);
+    for launch in super::launches(&machine.sandbox) {
+        assert!(measured(&launch).facts.build.as_ref().unwrap().kept);
+    }
+}
+
+#[test]
+fn without_a_cache_nothing_is_kept() {
+    let machine = Machine::new(&script(), "engine_cache = false\ntiming_cache = false");
+    machine.run("out", &[]).succeeds();
+    assert!(!machine.kept().exists());
+    assert!(!machine.sandbox.path("out/launches/.engines").exists());
+    assert_eq!(super::launches(&machine.sandbox).len(), 8);
+}
+
+#[test]
+fn a_kept_engine_that_is_damaged_is_built_anew_and_that_is_said() {
+    let machine = Machine::new(&script(), "");
+    machine.run("first", &[]).succeeds();
+    for path in files(&machine, "engine") {
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let ran = machine.run("out", &[]);
+    ran.succeeds();
+    assert!(ran.out.contains("not what was written"), "{}", ran.out);
+    for launch in super::launches(&machine.sandbox) {
+        let built = measured(&launch).facts.build.clone().unwrap();
+        assert!(!built.kept && built.remarks.len() == 1);
+    }
+}
+
+#[test]
+fn an_engine_under_the_name_of_another_is_built_anew() {
+    let machine = Machine::new(&script(), "");
+    machine.run("first", &[]).succeeds();
+    let (engines, labels) = (files(&machine, "engine"), files(&machine, "json"));
+    fs::copy(&engines[0], &engines[1]).unwrap();
+    fs::copy(&labels[0], &labels[1]).unwrap();
+    let ran = machine.run("out", &[]);
+    ran.succeeds();
+    assert!(ran.out.contains("it was built otherwise"), "{}", ran.out);
+}
+
+#[test]
+fn an_engine_that_changes_during_a_run_is_refused() {
+    let machine = Machine::new(&script(), "");
+    machine.run("out", &["--set", "measure.launches=1"]).succeeds();
+    let engine = &files(&machine, "engine")[0];
+    let library = super::library(&machine.doubles, "8.6.1");
+    let text = format!(
+        "{}\n[device.\"gpu:1050\"]\ntensorrt_library = {library:?}\n",
+        super::scenario("tensorrt", "device = [\"gpu:1050\"]", super::FAST)
+            .replace("shapes.onnx", &engine.display().to_string())
+    );
+    machine.sandbox.scenario("given.toml", &text);
+    let ran = machine.ran(&["check", "given.toml"]);
+    ran.succeeds();
+}
+
+#[test]
+fn an_engine_file_runs_where_it_was_built_and_is_refused_elsewhere() {
+    let machine = Machine::with_axes(&script(), ["8.6.1", "8.6.1"], "batch = [1]", "");
+    machine.run("first", &[]).succeeds();
+    let [one, other] = files(&machine, "engine").try_into().unwrap();
+    let card_of = |path: &PathBuf| {
+        let bytes = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+        if bytes.contains("[6,1]") || bytes.contains("6.1") { old() } else { new() }
+    };
+    let engine = if card_of(&one).uuid == old().uuid { one } else { other };
+    let text = fs::read_to_string(machine.sandbox.path("cards.toml")).unwrap();
+    let given = text.replace("shapes.onnx", &engine.display().to_string());
+    fs::write(machine.sandbox.path("cards.toml"), given).unwrap();
+    machine.run("out", &[]).fails(1, &["incompatible device", "build it anew"]);
+    for launch in machine.launches_on(&old()) {
+        let built = measured(&launch).facts.build.clone().unwrap();
+        assert!(built.took.is_none() && built.file.0 == engine);
+    }
+    for reason in machine.failures_on(&new()) {
+        assert!(reason.contains("incompatible device"), "{reason}");
+    }
+}
+
+#[test]
+fn an_engine_file_of_another_release_or_for_another_batch_is_refused_before_it_is_loaded() {
+    let machine = Machine::with_axes(&script(), ["8.6.1", "10.13.0"], "batch = [1]", "");
+    machine.run("first", &["--set", "matrix.device=\"gpu:1050\""]).succeeds();
+    let [engine] = files(&machine, "engine").try_into().unwrap();
+    let text = fs::read_to_string(machine.sandbox.path("cards.toml")).unwrap();
+    let given = text.replace("shapes.onnx", &engine.display().to_string());
+    fs::write(machine.sandbox.path("cards.toml"), &given).unwrap();
+    let ran = machine.run("out", &[]);
+    ran.fails(1, &["was built by TensorRT 8.6.1, here is TensorRT 10.13.0", "tensorrt_library"]);
+    assert_eq!(machine.launches_on(&old()).iter().map(measured).count(), 2);
+    let larger = ["--set", "matrix.batch=4", "--set", "matrix.device=\"gpu:1050\""];
+    machine.run("larger", &larger).fails(1, &["built for batches of 1 to 1, 4 were asked for"]);
+}
+
+#[test]
+fn other_engines_do_not_take_an_engine_file() {
+    let machine = Machine::with_axes(&script(), ["8.6.1", "8.6.1"], "batch = [1]", "");
+    machine.run("first", &[]).succeeds();
+    let engine = &files(&machine, "engine")[0];
+    let text = super::scenario("rten", "", super::FAST);
+    let text = text.replace("shapes.onnx", &engine.display().to_string());
+    machine.sandbox.scenario("rten.toml", &text);
+    let ran = machine.ran(&["run", "rten.toml", "--out", "rten"]);
+    let said = format!("{}{}", ran.out, ran.err);
+    assert!(said.contains("which `rten` does not load; use engine = [\"tensorrt\"]"), "{said}");
+}

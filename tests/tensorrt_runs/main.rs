@@ -1,0 +1,118 @@
+//! Engine `tensorrt` on two simulated cards with two releases of TensorRT, against stand-ins for
+//! NVIDIA's libraries: what is measured is what the script says, nothing stays allocated, and what
+//! goes wrong on one card leaves the other alone.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../doubles/mod.rs"]
+mod doubles;
+mod faults;
+mod kept;
+mod precision;
+#[path = "../simulated/mod.rs"]
+mod simulated;
+mod times;
+
+use common::{FAST, Ran, Sandbox, program, scenario};
+use doubles::Doubles;
+use simulated::{launches, two_cards};
+use std::path::PathBuf;
+use trtbench::store::{Launch, MeasuredRecord, RecordOutcome};
+use trtbench_double_script::{Card, Script};
+
+/// Releases that the cards have: the older one's and the younger one's.
+pub const RELEASES: [&str; 2] = ["8.6.1", "10.13.0"];
+
+/// A machine with both cards, a release of TensorRT for each, and a scenario.
+pub struct Machine {
+    pub sandbox: Sandbox,
+    pub doubles: Doubles,
+}
+
+impl Machine {
+    /// The demo model on both cards; `keys` go into the engine's table.
+    pub fn new(script: &Script, keys: &str) -> Self {
+        Self::with_axes(script, RELEASES, "batch = [1, 2]", keys)
+    }
+
+    /// The demo model on these axes, with these releases.
+    pub fn with_axes(script: &Script, releases: [&str; 2], axes: &str, keys: &str) -> Self {
+        let (sandbox, doubles) = (Sandbox::new(), Doubles::new(script));
+        let [old, new] = releases.map(|release| library(&doubles, release));
+        let axes = format!("device = [\"gpu:all\"]\n{axes}");
+        let text = format!(
+            "{}\n[engine.tensorrt]\n{keys}\n\n[device.\"gpu:1050\"]\ntensorrt_library = {old:?}\n\n\
+             [device.\"gpu:3070\"]\ntensorrt_library = {new:?}\n",
+            scenario("tensorrt", &axes, FAST)
+        );
+        sandbox.scenario("cards.toml", &text);
+        Self { sandbox, doubles }
+    }
+
+    /// Runs the scenario into `out`.
+    pub fn run(&self, out: &str, more: &[&str]) -> Ran {
+        let mut arguments = vec!["run", "cards.toml", "--out", out];
+        arguments.extend(["--set", "measure.max_samples=5"]);
+        arguments.extend(more);
+        self.ran(&arguments)
+    }
+
+    /// Runs the program.
+    pub fn ran(&self, arguments: &[&str]) -> Ran {
+        let mut command = program(&self.sandbox.path(""));
+        self.doubles.prepare(&mut command).args(arguments);
+        Ran::from(command.output().unwrap())
+    }
+
+    /// The launches in `out` on this card.
+    pub fn launches_on(&self, card: &Card) -> Vec<Launch> {
+        let mut launches = launches(&self.sandbox);
+        launches.retain(|launch| launch.record.device.uuid == card.uuid);
+        launches
+    }
+
+    /// The reasons for which this card's launches failed; all of them have to.
+    pub fn failures_on(&self, card: &Card) -> Vec<String> {
+        let launches = self.launches_on(card);
+        assert!(!launches.is_empty(), "no launch on {}", card.name);
+        let reason = |launch: &Launch| match &launch.record.outcome {
+            RecordOutcome::Failed(failure) => failure.reason.clone(),
+            RecordOutcome::Measured(_) => panic!("measured on {}", card.name),
+        };
+        launches.iter().map(reason).collect()
+    }
+
+    /// What the kept engines lie in.
+    pub fn kept(&self) -> PathBuf {
+        self.sandbox.path("cache/tensorrt")
+    }
+}
+
+/// The library of a release that the machine has.
+pub fn library(doubles: &Doubles, release: &str) -> PathBuf {
+    doubles.tensorrt(release).join(format!("libnvinfer.so.{release}"))
+}
+
+/// The numbers of a launch, which must have some.
+pub fn measured(launch: &Launch) -> &MeasuredRecord {
+    match &launch.record.outcome {
+        RecordOutcome::Measured(measured) => measured,
+        RecordOutcome::Failed(failure) => panic!("{}", failure.reason),
+    }
+}
+
+pub fn old() -> Card {
+    let [old, _] = two_cards();
+    old
+}
+
+pub fn new() -> Card {
+    let [_, new] = two_cards();
+    new
+}
+
+pub fn script() -> Script {
+    Script::with_cards(two_cards())
+}

@@ -60,7 +60,11 @@ impl Workers {
         let mut worker = Worker::start(&self.program, task, limit)?;
         let mut detections = Vec::new();
         let last = loop {
-            match self.next_message(&mut worker, limit, matches!(task, Task::Launch(_))) {
+            match self.next_message(
+                &mut worker,
+                limit,
+                matches!(task, Task::Launch(_) | Task::Layers { .. }),
+            ) {
                 Ok(Ok(Message::Progress { iterations, elapsed })) => listen(iterations, elapsed),
                 Ok(Ok(Message::Detections(found))) => {
                     // Nothing is measured any more: the limit is one on silence from here on.

@@ -1,14 +1,14 @@
 //! What parent and worker say to each other: one JSON value per line. The parent writes one
 //! [`Task`] and keeps the pipe open; a worker whose parent is gone sees the pipe end and stops.
 
-use super::{HostStages, ImageFacts};
+use super::{HostStages, ImageFacts, Reason};
 use crate::{
     cuda::Uuid,
     device::{
         Inventory, Kind,
         telemetry::{self, Telemetry},
     },
-    engine::{Place, Placement, Runtime},
+    engine::{self, Layer, Place, Placement, Runtime},
     family::Detection,
     os::FilePath,
     scenario::{Cell, FamilyOptions, Measure, Precision},
@@ -35,6 +35,13 @@ pub enum Task {
     Launch(Box<Job>),
     /// Find out where the nodes of that launch's model run.
     Place(Box<Job>),
+    /// Time each layer of that launch's model.
+    Layers {
+        /// The launch.
+        job: Box<Job>,
+        /// Runs that count.
+        runs: usize,
+    },
     /// Hold a card's clock until standard input ends, then let it go.
     HoldClock {
         /// Card.
@@ -90,6 +97,11 @@ pub enum Message {
     Inventory(Box<Inventory>),
     /// The answer to [`Task::Place`].
     Placed(Placement),
+    /// The answer to [`Task::Layers`].
+    Layers {
+        /// In the order of execution; none from an engine that has no profiler.
+        layers: Option<Vec<Layer>>,
+    },
     /// Still measuring.
     Progress {
         /// Iterations so far, warm-up included.
@@ -130,30 +142,52 @@ pub struct Measured {
     pub facts: Facts,
     /// How the card was doing; none on the CPU, or where it was not to be watched.
     pub telemetry: Option<Telemetry>,
+    /// What came of timing the layers; only where that was asked for, in a cell's first launch.
+    #[serde(default)]
+    pub layers: Option<LayerPass>,
+}
+
+/// What came of timing the layers of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerPass {
+    /// Times, in the order of execution; at least one layer, all with the same number of runs.
+    Timed(Vec<Layer>),
+    /// Why there are none.
+    Unknown(Reason),
 }
 
 impl Task {
     /// Environment of the worker that is given this task: it sees the one card that it works on.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let device = match self {
-            Self::Launch(job) | Self::Place(job) => &job.cell.device,
+            Self::Launch(job) | Self::Place(job) | Self::Layers { job, .. } => &job.cell.device,
             Self::Probe { place, .. } => &place.device,
             // NVML sees all cards whatever the environment says.
             Self::Inventory | Self::HoldClock { .. } | Self::ReleaseClock { .. } => {
                 return Vec::new();
             }
         };
+        let mut variables = self.profiler_variables();
         if device.kind == Kind::Cpu {
-            return Vec::new();
+            return variables;
         }
-        let mut variables = vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())];
+        variables.push(("CUDA_VISIBLE_DEVICES", device.uuid.clone()));
         // TensorRT's provider has no key for it, and computes in TF32 by itself.
-        if let Self::Launch(job) | Self::Place(job) = self
+        if let Self::Launch(job) | Self::Place(job) | Self::Layers { job, .. } = self
             && !job.place.options.ort.tf32
         {
             variables.push(("NVIDIA_TF32_OVERRIDE", "0".to_owned()));
         }
         variables
+    }
+
+    /// What the engine needs where layers are timed, and only there.
+    fn profiler_variables(&self) -> Vec<(&'static str, String)> {
+        let Self::Layers { job, .. } = self else { return Vec::new() };
+        let engine = engine::named(&job.cell.id.engine);
+        let needs = engine.map_or(&[][..], |it| it.profiler_variables(job.cell.device.kind));
+        needs.iter().map(|&(name, value)| (name, value.to_owned())).collect()
     }
 }
 

@@ -234,3 +234,59 @@ pub enum CpuOf {
     /// The whole worker: with several, or with an engine that computes on a thread of its own.
     Process,
 }
+
+#[cfg(all(test, feature = "ort"))]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::InstructionSet,
+        device::Device,
+        image::JpegLibrary,
+        scenario::{CellId, EngineOptions, Mode},
+    };
+
+    fn job(engine: &str, kind: Kind) -> Box<Job> {
+        let id = CellId {
+            model: "m".into(),
+            family: "yolov8".into(),
+            engine: engine.into(),
+            precision: Precision::Fp32,
+            batch: 1,
+            mode: Mode::Serial,
+            threads: 1,
+        };
+        let place = Place::cpu(EngineOptions::default());
+        let device = Device { kind, ..place.device.clone() };
+        Box::new(Job {
+            cell: Cell { id, device },
+            launch: 0,
+            model: FilePath("m.onnx".into()),
+            model_sha256: None,
+            images: Vec::new(),
+            measure: Measure::default(),
+            host: HostStages {
+                decoder: JpegLibrary::default(),
+                instructions: InstructionSet::Portable,
+            },
+            options: FamilyOptions::default(),
+            class_names: 0,
+            place,
+            telemetry: false,
+            beacon: FilePath("b".into()),
+            detections: false,
+        })
+    }
+
+    #[test]
+    fn the_host_waits_for_each_kernel_only_where_onnx_runtime_times_layers_on_a_card() {
+        let waits = |task: Task| {
+            let variables = task.environment();
+            variables.contains(&("CUDA_LAUNCH_BLOCKING", "1".to_owned()))
+        };
+        let layers = |engine, kind| waits(Task::Layers { job: job(engine, kind), runs: 10 });
+        assert!(layers("ort", Kind::Gpu));
+        assert!(!layers("ort", Kind::Cpu) && !layers("null", Kind::Gpu));
+        assert!(!waits(Task::Launch(job("ort", Kind::Gpu))));
+        assert!(!waits(Task::Place(job("ort", Kind::Gpu))));
+    }
+}

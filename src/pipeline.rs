@@ -71,6 +71,37 @@ impl Pipeline {
     /// [`Error`] names the stage; the marks of a failed iteration mean nothing.
     pub fn iterate(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<Sample, Error> {
         marks.begin();
+        self.prepare(encoded, marks)?;
+        self.session.run(&self.inputs, marks)?;
+        marks.enter(Stage::Postprocess);
+        for (size, image) in self.sizes.iter_mut().zip(&self.images) {
+            *size = Size { width: image.width, height: image.height };
+        }
+        let outputs = &*self.session;
+        self.adapter.postprocess(outputs, &self.sizes, &self.cpu, &mut self.detections)?;
+        marks.end(Stage::Postprocess);
+        Ok(marks.finish())
+    }
+
+    /// What the network would be given for these images, and nothing else: the model is unloaded, as
+    /// two of them may not fit a card.
+    ///
+    /// # Errors
+    /// [`Error::Decode`].
+    pub fn into_inputs(
+        mut self,
+        encoded: &[&[u8]],
+        marks: &mut Marks<'_>,
+    ) -> Result<TensorSet, Error> {
+        marks.begin();
+        self.prepare(encoded, marks)?;
+        let Self { session, inputs, .. } = self;
+        drop(session);
+        Ok(inputs)
+    }
+
+    /// The stages before the network.
+    fn prepare(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<(), Error> {
         marks.enter(Stage::Decode);
         let decode = |decoder: &mut Decoder, index: usize, images: &mut [Image]| {
             decoder
@@ -82,15 +113,7 @@ impl Pipeline {
         marks.enter(Stage::Preprocess);
         self.adapter.preprocess(&self.images, &self.cpu, &mut self.inputs);
         marks.end(Stage::Preprocess);
-        self.session.run(&self.inputs, marks)?;
-        marks.enter(Stage::Postprocess);
-        for (size, image) in self.sizes.iter_mut().zip(&self.images) {
-            *size = Size { width: image.width, height: image.height };
-        }
-        let outputs = &*self.session;
-        self.adapter.postprocess(outputs, &self.sizes, &self.cpu, &mut self.detections)?;
-        marks.end(Stage::Postprocess);
-        Ok(marks.finish())
+        Ok(())
     }
 
     /// How many classes there are, where that is known.

@@ -94,3 +94,13 @@ fn a_limit_on_memory_is_refused_where_there_are_cards() {
     let set = ["check", "cards.toml", "--set", "measure.max_memory_mib=4096"];
     sandbox.run(&set).fails(2, &["measure.max_memory_mib", "address space", "leave it out"]);
 }
+
+#[test]
+fn layers_that_are_not_known_leave_cells_on_cards_as_they_are() {
+    let (sandbox, doubles) = (Sandbox::new(), Doubles::new(&Script::with_cards(two_cards())));
+    on_cards(&sandbox, "");
+    let ran = run(&sandbox, &doubles, &["run", "cards.toml", "--out", "out", "--layers"]);
+    assert!(ran.succeeds().out.contains("its layers are not known"), "{}", ran.out);
+    assert_times(&launches(&sandbox), true);
+    assert_all_freed(&doubles);
+}

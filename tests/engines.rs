@@ -248,6 +248,35 @@ mod ort {
     }
 
     #[test]
+    fn its_profiler_tells_every_layer_once_with_a_time_for_each_run() {
+        let Some(options) = installed() else { return };
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/models/shapes.onnx");
+        let place = Place::cpu(options);
+        let spec = LoadSpec {
+            model: &model,
+            threads: 1,
+            batch: 1,
+            precision: Precision::Fp32,
+            launch: 0,
+            place: &place,
+        };
+        let image = inputs(Data::F32(vec![0.5; 3 * 256 * 256]), &[1, 3, 256, 256]);
+        let layers = Ort.layers(&spec, &image, 12).unwrap().unwrap();
+        assert!(layers.iter().all(|layer| layer.times.len() == 12 && !layer.name.is_empty()));
+        let slowest = layers.iter().max_by_key(|layer| layer.times.iter().min()).unwrap();
+        assert_eq!(
+            (slowest.operator.as_str(), slowest.precision.as_deref()),
+            ("Conv", Some("fp32"))
+        );
+        assert!(slowest.times.iter().all(|time| time.0 > 0), "{slowest:?}");
+        assert_eq!(layers[0].place.as_deref(), Some("CPUExecutionProvider"));
+        let Err(Error::Failed(_)) = Ort.layers(&spec, &Vec::new(), 12) else {
+            panic!("ran without an input")
+        };
+        assert_eq!(named("null").unwrap().layers(&spec, &image, 12).unwrap(), None);
+    }
+
+    #[test]
     fn it_tells_its_version_and_library() {
         let Some(options) = installed() else { return };
         let runtime = Ort.runtime(&Place::cpu(options)).unwrap();

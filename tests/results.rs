@@ -14,13 +14,7 @@ fn the_columns_are_those_that_the_page_explains_in_that_order() {
     let text = fs::read_to_string(sandbox.path("r/results.csv")).unwrap();
     let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
     let page = fs::read_to_string(root().join("docs/RESULTS.md")).unwrap();
-    let section = page.split("## results.csv").nth(1).unwrap().split("\n## ").next().unwrap();
-    let documented: Vec<&str> = section
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
-        .flat_map(|names| names.split(", ").map(|name| name.trim_matches('`')))
-        .collect();
-    assert_eq!(header, documented);
+    assert_eq!(header, common::documented_columns(&page, "## results.csv"));
     let fixed = "run,cell,model,family,engine,device,device_uuid,precision,executed_precision,batch,\
                  mode,threads,stage,outcome,reason,launches,samples,median_ns,ci_low_ns,ci_high_ns,\
                  mean_ns,mad_ns,min_ns,p90_ns,p95_ns,p99_ns,max_ns,launch_spread,cpu_median_ns,\

@@ -1,5 +1,6 @@
 //! The launches of a run, drawn together per cell.
 
+use super::layers::{self, CellLayers};
 use crate::{
     device::{Device, telemetry},
     engine::{Built, Placement},
@@ -49,6 +50,8 @@ pub struct CellResult {
     pub placement: Option<Placement>,
     /// What was built for it, by engines that build something.
     pub build: Option<Built>,
+    /// Its layers, or why they are not known, if they were asked for.
+    pub layers: Option<Result<CellLayers, Reason>>,
     /// Detections per image.
     pub detections_per_image: Option<f64>,
     /// Median time per iteration that the harness spent outside the timed region.
@@ -153,6 +156,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         telemetry: measured.iter().filter_map(|(_, m)| m.facts.telemetry.clone()).collect(),
         placement: measured.iter().find_map(|(_, m)| m.facts.placement.clone()),
         build: measured.iter().find_map(|(_, m)| m.facts.build.clone()),
+        layers: layers::layers(&mine, run.info.measure.layers && !measured.is_empty()),
         detections_per_image: mean(measured.iter().map(|(_, m)| m.facts.detections_per_image)),
         harness: Sorted::new(measured.iter().map(|(_, m)| m.facts.harness).collect())
             .map(|s| s.median()),

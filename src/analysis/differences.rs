@@ -4,7 +4,7 @@ use super::{cells::CellResult, compare::Pair};
 use crate::{
     device::Inventory,
     runner::HostStages,
-    scenario::EngineOptions,
+    scenario::{EngineOptions, Measure},
     store::{Run, RunInfo},
 };
 use std::collections::BTreeMap;
@@ -55,7 +55,9 @@ pub fn differences(base: &Run, new: &Run) -> Vec<String> {
         let differ = n.options.get(model).map(|new| old.differences(new)).unwrap_or_default();
         found.extend(differ.iter().map(|change| format!("model {model}: {change}")));
     }
-    if b.measure != n.measure {
+    // Layers are timed apart from everything that is compared.
+    let measure = |info: &RunInfo| Measure { layers: false, ..info.measure.clone() };
+    if measure(b) != measure(n) {
         found.push("[measure]: launches, times or targets are not the same".to_owned());
     }
     found.extend(option_changes(&b.engine, &n.engine));

@@ -3,6 +3,8 @@
 mod cells;
 mod compare;
 mod differences;
+mod layers;
 
 pub use cells::{CellResult, StageResult, State, cells};
 pub use compare::{Comparison, Delta, FLOOR, Side, Verdict, compare};
+pub use layers::{CellLayers, LayerResult, OperatorResult};

@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         if arguments.json {
             values.push(report::json::run(&run.info, &cells));
         } else {
-            common::print(&format!("{}\n{}", run.info.run, report::table::run(&cells)))?;
+            common::print(&format!("{}\n{}", run.info.run, tables(&cells)))?;
         }
         read.push((run, cells));
     }
@@ -63,9 +63,17 @@ pub fn finding(cells: &[CellResult]) -> bool {
         .any(|cell| matches!(cell.state, State::Failed(_)) || cell.failed > 0 || cell.missing > 0)
 }
 
-/// Writes CSV and charts into the run's folder.
+/// What a terminal shows of a run: its cells, and their layers where those were timed.
+pub fn tables(cells: &[CellResult]) -> String {
+    report::table::run(cells) + &report::layers::table(cells)
+}
+
+/// Writes tables and charts into the run's folder.
 pub fn write(run: &Run, cells: &[CellResult]) -> anyhow::Result<()> {
     os::write_atomic(&run.path.join("results.csv"), &report::csv::csv(&run.info, cells)?)?;
+    if let Some(table) = report::layers::csv(&run.info, cells)? {
+        os::write_atomic(&run.path.join("layers.csv"), &table)?;
+    }
     let folder = run.path.join("charts");
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;

@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Do not read clocks, temperature and power of cards while they are measured
     #[arg(long)]
     no_telemetry: bool,
+    /// Time each layer too, as measure.layers does
+    #[arg(long)]
+    layers: bool,
     /// Save the detections as JSON and drawn on the images
     #[arg(long)]
     save_detections: bool,
@@ -49,8 +52,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
     let mut end = End::Complete;
     let mut values = Vec::new();
-    for (index, loaded) in arguments.scenarios.load()?.iter().enumerate() {
-        let (value, this) = run_one(arguments, loaded, index == 0)?;
+    for (index, mut loaded) in arguments.scenarios.load()?.into_iter().enumerate() {
+        loaded.scenario.measure.layers |= arguments.layers;
+        let (value, this) = run_one(arguments, &loaded, index == 0)?;
         values.push(value);
         match this {
             End::Complete => {}
@@ -189,7 +193,7 @@ fn conclude(
         }
     }
     if !arguments.json {
-        common::print(&reports::table::run(&cells))?;
+        common::print(&report::tables(&cells))?;
         common::print(&format!("Results: {}", folder.path().display()))?;
     }
     let end = match ended {
@@ -292,6 +296,7 @@ fn change(old: &RunInfo, new: &RunInfo) -> Option<String> {
         (old.runtimes != new.runtimes, "an engine's version or library"),
         (model_hashes(old) != model_hashes(new), "a model file"),
         (image_hashes(old) != image_hashes(new), "the images"),
+        (old.measure.layers != new.measure.layers, "measure.layers (or --layers)"),
         (old.measure != new.measure, "[measure] in the scenario"),
         (
             old.host_stages != new.host_stages,

@@ -26,6 +26,7 @@ use crate::{
     scenario::{DeviceOptions, EngineOptions, Precision},
     tensor::{ModelIo, Outputs, TensorSet},
     timing::Marks,
+    unit::Nanos,
 };
 use std::path::Path;
 
@@ -100,6 +101,27 @@ pub trait Engine {
         _inputs: &TensorSet,
     ) -> Result<Option<Placement>, Error> {
         Ok(None)
+    }
+
+    /// How long each layer takes in each of `runs` runs on `inputs` after a warm-up, by the engine's
+    /// own profiler in a session of its own, in the order of execution; `None` for an engine that has
+    /// none. A layer is what the engine runs as one, after all rewriting of the graph.
+    ///
+    /// # Errors
+    /// As [`Engine::load`] and [`Session::run`].
+    fn layers(
+        &self,
+        _spec: &LoadSpec<'_>,
+        _inputs: &TensorSet,
+        _runs: usize,
+    ) -> Result<Option<Vec<Layer>>, Error> {
+        Ok(None)
+    }
+
+    /// Environment variables that a process needs from its start for [`Engine::layers`] to tell the
+    /// truth on such a device. No other process gets them.
+    fn profiler_variables(&self, _device: Kind) -> &'static [(&'static str, &'static str)] {
+        &[]
     }
 }
 
@@ -211,6 +233,23 @@ pub struct Placement {
     /// Why this is not known, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// One layer and its times under the engine's own profiler.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Layer {
+    /// Name that the engine gives it; of several layers run as one, what the engine makes of theirs.
+    pub name: String,
+    /// What it does, as the engine calls it: `Conv`, say.
+    pub operator: String,
+    /// Type of the numbers it yields, where the engine tells: `fp32`, `fp16`, `int8`, or the engine's
+    /// own word for another.
+    pub precision: Option<String>,
+    /// Part of the engine that ran it, where there are several.
+    pub place: Option<String>,
+    /// Its time in each run, in order; zero in a run that did not need it, or where it took less than
+    /// the profiler can tell.
+    pub times: Vec<Nanos>,
 }
 
 /// Why an engine did not do what was asked.

@@ -1,6 +1,6 @@
 //! Results as JSON, for programs. The names are those of the CSV's columns.
 
-use super::csv::outcome;
+use super::{csv::outcome, layers};
 use crate::{
     analysis::{CellResult, Comparison, StageResult},
     store::{RunInfo, SCHEMA},
@@ -55,6 +55,7 @@ fn cell(cell: &CellResult) -> Value {
         "telemetry": cell.telemetry,
         "placement": cell.placement,
         "build": cell.build,
+        "layers": layers::json(cell),
         "detections_per_image": cell.detections_per_image,
         "harness_median_ns": cell.harness,
         "stages": stages,

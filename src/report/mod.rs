@@ -6,5 +6,7 @@ pub mod csv;
 pub mod devices;
 pub mod doctor;
 pub mod json;
+pub mod layers;
 pub mod pictures;
 pub mod table;
+mod words;

@@ -44,7 +44,8 @@ pub fn run(cells: &[CellResult]) -> String {
     text
 }
 
-fn empty() -> Table {
+/// A table without rows, in the style of all.
+pub(super) fn empty() -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table
@@ -172,6 +173,9 @@ fn doubts(cell: &CellResult) -> Vec<String> {
     }
     doubts.extend(doubts_about_card(cell, samples));
     doubts.extend(cell.build.iter().flat_map(|built| built.remarks.clone()));
+    if let Some(Err(reason)) = &cell.layers {
+        doubts.push(format!("its layers are not known: {}", reason.0));
+    }
     // The empty engine detects nothing by its nature.
     if cell.detections_per_image == Some(0.0) && cell.cell.engine != null::NAME {
         doubts.push(

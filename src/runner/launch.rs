@@ -104,7 +104,7 @@ impl Workers {
 /// Which keys of the scenario limit a task.
 fn limited_by(task: &Task) -> &'static str {
     match task {
-        Task::Launch(_) => "measure.max_seconds + measure.timeout_seconds",
+        Task::Launch(_) | Task::Layers { .. } => "measure.max_seconds + measure.timeout_seconds",
         _ => "",
     }
 }

@@ -1,6 +1,7 @@
 //! Runs a plan: every cell in several worker processes, interleaved, so that drift of the machine
 //! hits all cells alike. Knows no result format and prints nothing; an [`Observer`] is told.
 
+mod aside;
 mod builds;
 mod child;
 mod clocks;
@@ -23,13 +24,12 @@ pub use images::ImageFacts;
 pub use launch::{Answer, Workers};
 pub use measure::{Series, Tools, measure};
 pub use preflight::{ModelFacts, Problem, Ready, preflight};
-pub use protocol::{CpuOf, Facts, ImageDetections, Job, Measured, Message, Task};
+pub use protocol::{CpuOf, Facts, ImageDetections, Job, LayerPass, Measured, Message, Task};
 pub use worker::work;
 
 use self::builds::Builds;
 use crate::{
-    device::Kind,
-    engine::{Built, Place, Placement, Progress},
+    engine::{Built, Place, Progress},
     os::{Conditions, Ending, FilePath, interrupts, utc_now},
     scenario::{Cell, FamilyOptions, Measure},
     timing::Stage,
@@ -219,19 +219,6 @@ fn wrong_count(names: usize, classes: Option<usize>) -> Option<String> {
     ))
 }
 
-/// Where a cell's nodes run, from a process of its own: that it cannot be found out takes nothing from
-/// what was measured.
-fn placement(task: &Task, limit: Duration, workers: &Workers) -> io::Result<Option<Placement>> {
-    let problem = match workers.run(task, limit, None, &mut |_, _| {})?.last {
-        Ok(Message::Placed(placement)) if placement == Placement::default() => return Ok(None),
-        Ok(Message::Placed(placement)) => return Ok(Some(placement)),
-        Ok(Message::Refused { reason }) => reason,
-        Ok(_) => "the worker answered another task".to_owned(),
-        Err(failure) => format!("{} {}", failure.reason, failure.stderr_tail),
-    };
-    Ok(Some(Placement { problem: Some(problem), ..Placement::default() }))
-}
-
 /// A launch of a cell, as a worker is told of it.
 fn job(runnable: &Runnable, launch: u32, setup: &Setup) -> Job {
     let cell = &runnable.cell;
@@ -286,9 +273,8 @@ fn measured(
     let beacon = job.beacon.clone();
     let limit = Duration::from_secs_f64(job.measure.max_seconds + job.measure.timeout_seconds);
     let mut heard = Ok(());
-    let wants_placement = launch == 0 && runnable.cell.device.kind == Kind::Gpu;
-    let placing = wants_placement.then(|| Task::Place(Box::new(job.clone())));
-    let answer = workers.run(&Task::Launch(Box::new(job)), limit, Some(&beacon), &mut |n, at| {
+    let task = Task::Launch(Box::new(job.clone()));
+    let answer = workers.run(&task, limit, Some(&beacon), &mut |n, at| {
         if heard.is_ok() {
             heard = observer.on(Event::Progress(n, at));
         }
@@ -300,8 +286,8 @@ fn measured(
     let mut outcome = last.into();
     if let Outcome::Measured(measured) = &mut outcome {
         measured.facts.build = built;
-        if let Some(task) = placing {
-            measured.facts.placement = placement(&task, limit, workers)?;
+        if launch == 0 {
+            aside::add(measured, &job, limit, workers);
         }
     }
     Ok((outcome, detections))

@@ -1,14 +1,14 @@
 //! What parent and worker say to each other: one JSON value per line. The parent writes one
 //! [`Task`] and keeps the pipe open; a worker whose parent is gone sees the pipe end and stops.
 
-use super::{HostStages, ImageFacts};
+use super::{HostStages, ImageFacts, Reason};
 use crate::{
     cuda::Uuid,
     device::{
         Inventory, Kind,
         telemetry::{self, Telemetry},
     },
-    engine::{Built, Place, Placement, Progress, Runtime},
+    engine::{self, Built, Layer, Place, Placement, Progress, Runtime},
     family::Detection,
     os::FilePath,
     scenario::{Cell, FamilyOptions, Measure, Precision},
@@ -37,6 +37,13 @@ pub enum Task {
     Launch(Box<Job>),
     /// Find out where the nodes of that launch's model run.
     Place(Box<Job>),
+    /// Time each layer of that launch's model.
+    Layers {
+        /// The launch.
+        job: Box<Job>,
+        /// Runs that count.
+        runs: usize,
+    },
     /// Hold a card's clock until standard input ends, then let it go.
     HoldClock {
         /// Card.
@@ -99,6 +106,11 @@ pub enum Message {
         /// What came of it; none of an engine that builds nothing.
         built: Option<Built>,
     },
+    /// The answer to [`Task::Layers`].
+    Layers {
+        /// In the order of execution; none from an engine that has no profiler.
+        layers: Option<Vec<Layer>>,
+    },
     /// Still measuring.
     Progress {
         /// Iterations so far, warm-up included.
@@ -139,31 +151,55 @@ pub struct Measured {
     pub facts: Facts,
     /// How the card was doing; none on the CPU, or where it was not to be watched.
     pub telemetry: Option<Telemetry>,
+    /// What came of timing the layers; only where that was asked for, in a cell's first launch.
+    #[serde(default)]
+    pub layers: Option<LayerPass>,
+}
+
+/// What came of timing the layers of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerPass {
+    /// Times, in the order of execution; at least one layer, all with the same number of runs.
+    Timed(Vec<Layer>),
+    /// Why there are none.
+    Unknown(Reason),
 }
 
 impl Task {
     /// Environment of the worker that is given this task: it sees the one card that it works on.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let device = match self {
-            Self::Build(job) | Self::Launch(job) | Self::Place(job) => &job.cell.device,
+            Self::Build(job) | Self::Launch(job) | Self::Place(job) | Self::Layers { job, .. } => {
+                &job.cell.device
+            }
             Self::Probe { place, .. } => &place.device,
             // NVML sees all cards whatever the environment says.
             Self::Inventory | Self::HoldClock { .. } | Self::ReleaseClock { .. } => {
                 return Vec::new();
             }
         };
+        let mut variables = self.profiler_variables();
         if device.kind == Kind::Cpu {
-            return Vec::new();
+            return variables;
         }
-        let mut variables = vec![("CUDA_VISIBLE_DEVICES", device.uuid.clone())];
+        variables.push(("CUDA_VISIBLE_DEVICES", device.uuid.clone()));
         // TensorRT's provider has no key for it, and computes in TF32 by itself.
-        if let Self::Launch(job) | Self::Place(job) = self
+        if let Self::Launch(job) | Self::Place(job) | Self::Layers { job, .. } = self
             && job.cell.id.engine == "ort"
             && !job.place.options.ort.tf32
         {
             variables.push(("NVIDIA_TF32_OVERRIDE", "0".to_owned()));
         }
         variables
+    }
+
+    /// What the engine needs where layers are timed, and only there.
+    fn profiler_variables(&self) -> Vec<(&'static str, String)> {
+        let Self::Layers { job, .. } = self else { return Vec::new() };
+        let engine = engine::named(&job.cell.id.engine);
+        let needs = engine.map_or(&[][..], |it| it.profiler_variables(job.cell.device.kind));
+        needs.iter().map(|&(name, value)| (name, value.to_owned())).collect()
     }
 }
 
@@ -212,4 +248,60 @@ pub enum CpuOf {
     Thread,
     /// The whole worker: with several, or with an engine that computes on a thread of its own.
     Process,
+}
+
+#[cfg(all(test, feature = "ort"))]
+mod tests {
+    use super::*;
+    use crate::{
+        cpu::InstructionSet,
+        device::Device,
+        image::JpegLibrary,
+        scenario::{CellId, EngineOptions, Mode},
+    };
+
+    fn job(engine: &str, kind: Kind) -> Box<Job> {
+        let id = CellId {
+            model: "m".into(),
+            family: "yolov8".into(),
+            engine: engine.into(),
+            precision: Precision::Fp32,
+            batch: 1,
+            mode: Mode::Serial,
+            threads: 1,
+        };
+        let place = Place::cpu(EngineOptions::default());
+        let device = Device { kind, ..place.device.clone() };
+        Box::new(Job {
+            cell: Cell { id, device },
+            launch: 0,
+            model: FilePath("m.onnx".into()),
+            model_sha256: None,
+            images: Vec::new(),
+            measure: Measure::default(),
+            host: HostStages {
+                decoder: JpegLibrary::default(),
+                instructions: InstructionSet::Portable,
+            },
+            options: FamilyOptions::default(),
+            class_names: 0,
+            place,
+            telemetry: false,
+            beacon: FilePath("b".into()),
+            detections: false,
+        })
+    }
+
+    #[test]
+    fn the_host_waits_for_each_kernel_only_where_onnx_runtime_times_layers_on_a_card() {
+        let waits = |task: Task| {
+            let variables = task.environment();
+            variables.contains(&("CUDA_LAUNCH_BLOCKING", "1".to_owned()))
+        };
+        let layers = |engine, kind| waits(Task::Layers { job: job(engine, kind), runs: 10 });
+        assert!(layers("ort", Kind::Gpu));
+        assert!(!layers("ort", Kind::Cpu) && !layers("null", Kind::Gpu));
+        assert!(!waits(Task::Launch(job("ort", Kind::Gpu))));
+        assert!(!waits(Task::Place(job("ort", Kind::Gpu))));
+    }
 }

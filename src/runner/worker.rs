@@ -59,6 +59,10 @@ pub fn work(output: &mut (dyn Write + Send)) -> io::Result<()> {
             say(output, &answer)
         }
         Task::Place(job) => say(output, &place(&job).map_or_else(refused, Message::Placed)),
+        Task::Layers { job, runs } => {
+            let answer = layers(&job, runs).unwrap_or_else(|refusal| refusal);
+            say(output, &answer)
+        }
         Task::Launch(job) => {
             let answer = launch(&job, output).unwrap_or_else(|refusal| refusal);
             say(output, &answer)
@@ -175,6 +179,7 @@ fn launch(job: &Job, output: &mut (dyn Write + Send)) -> Result<Message, Message
             telemetry: summary,
         },
         telemetry,
+        layers: None,
     })))
 }
 
@@ -243,6 +248,21 @@ fn place(job: &Job) -> Result<Placement, String> {
     drop(session);
     let found = engine.placement(&spec(job), &inputs).map_err(|error| error.to_string())?;
     Ok(found.unwrap_or_default())
+}
+
+/// How long each layer takes on the first images, by the engine's profiler.
+fn layers(job: &Job, runs: usize) -> Result<Message, Message> {
+    let images = read_images(job)?;
+    check_model(job)?;
+    let (session, adapter, engine) = load(job)?;
+    let batch = job.cell.id.batch as usize;
+    let first: Vec<&[u8]> = images.iter().cycle().take(batch).map(Vec::as_slice).collect();
+    let (clock, beacon) = (MonotonicClock::new(), AtomicU8::new(0));
+    let mut marks = Marks::new(&clock, &beacon);
+    let pipeline = pipeline(job, session, adapter)?;
+    let inputs = pipeline.into_inputs(&first, &mut marks).map_err(refused)?;
+    let layers = engine.layers(&spec(job), &inputs, runs).map_err(refused)?;
+    Ok(Message::Layers { layers })
 }
 
 /// Reads the images, which must be those that the run began with.

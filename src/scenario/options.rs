@@ -184,6 +184,8 @@ pub struct NullOptions {
     pub fault_launches: Vec<u32>,
     /// In which iteration (counted from 0) it goes wrong.
     pub fault_iteration: u64,
+    /// Whether it goes wrong not in a launch but where layers are timed.
+    pub fault_layers: bool,
 }
 
 /// Ways in which the empty engine can fail a launch.
@@ -257,6 +259,7 @@ impl Default for NullOptions {
             fault: None,
             fault_launches: Vec::new(),
             fault_iteration: 0,
+            fault_layers: false,
         }
     }
 }

@@ -158,6 +158,9 @@ pub struct Measure {
     pub timeout_seconds: f64,
     /// Address space that a worker may use, in MiB; without it no limit.
     pub max_memory_mib: Option<u64>,
+    /// Whether each layer is timed too, by the engine's own profiler, in a process of its own after a
+    /// cell's first launch.
+    pub layers: bool,
 }
 
 impl Default for Measure {
@@ -172,6 +175,7 @@ impl Default for Measure {
             max_samples: 100_000,
             timeout_seconds: 120.0,
             max_memory_mib: None,
+            layers: false,
         }
     }
 }

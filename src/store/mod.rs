@@ -1,19 +1,21 @@
 //! Run folders: the only reader and writer of results. Every file is whole or not there; what is
 //! written is never changed. Judges nothing.
 
+mod layers;
 mod record;
 mod samples;
 mod telemetry;
 
 pub use record::{
-    MeasuredRecord, PlannedCell, Record, RecordOutcome, RunInfo, SCHEMA, ScenarioInfo,
+    Digests, LayersRecord, MeasuredRecord, PlannedCell, Record, RecordOutcome, RunInfo, SCHEMA,
+    ScenarioInfo,
 };
 pub use samples::{Damaged, decode as decode_samples, encode as encode_samples};
 
 use crate::{
     model::sha256,
     os,
-    runner::{ImageDetections, Launched, Outcome},
+    runner::{ImageDetections, Launched, LayerPass, Outcome},
     scenario::Cell,
     timing::Sample,
 };
@@ -82,6 +84,8 @@ pub struct Launch {
     pub record: Record,
     /// All iterations in order; none unless measured.
     pub samples: Vec<Sample>,
+    /// What came of timing the layers, if that was done.
+    pub layers: Option<LayerPass>,
 }
 
 impl Folder {
@@ -159,21 +163,26 @@ impl Folder {
     /// When a file cannot be written; what was there stays.
     pub fn keep(&self, launched: &Launched) -> Result<(), Error> {
         let stem = format!("launches/{}-{}", launched.cell.hash(), launched.launch);
-        let mut digest = String::new();
+        let mut digests = Digests::default();
         if let Outcome::Measured(measured) = &launched.outcome {
             let bytes = encode_samples(&measured.samples);
-            digest = sha256(&bytes);
+            digests.samples = sha256(&bytes);
             os::write_atomic(&self.path.join(format!("{stem}.samples")), &bytes)?;
             if let Some(telemetry) = &measured.telemetry {
                 let table = telemetry::encode(&telemetry.readings).map_err(io::Error::other)?;
                 os::write_atomic(&self.path.join(format!("{stem}.telemetry.csv")), &table)?;
+            }
+            if let Some(LayerPass::Timed(timed)) = &measured.layers {
+                let table = layers::encode(timed).map_err(io::Error::other)?;
+                digests.layers = sha256(&table);
+                os::write_atomic(&self.path.join(format!("{stem}.{LAYERS}")), &table)?;
             }
         }
         if !launched.detections.is_empty() {
             make_folder(&self.path.join("detections"))?;
             self.write_json(&detections_name(&launched.cell), &launched.detections)?;
         }
-        let record = Record::new(&self.info.run, launched, self.info.measure.confidence, digest);
+        let record = Record::new(&self.info.run, launched, self.info.measure.confidence, digests);
         self.write_json(&format!("{stem}.json"), &record)
     }
 
@@ -321,19 +330,46 @@ fn read_launch(path: &Path, run: &str, cell: &Cell, launch: u32) -> Result<Optio
     if found != (run, &cell.id, &cell.device, launch) {
         return Err(damaged(&file, format!("is the record of another launch; {CURE}")));
     }
-    let samples = match &record.outcome {
+    let (samples, layers) = match &record.outcome {
         RecordOutcome::Measured(measured) => {
-            let file = file.with_extension("samples");
-            let bytes = fs::read(&file).map_err(|error| at(&file, &error))?;
-            if sha256(&bytes) != measured.samples_sha256 {
-                return Err(damaged(&file, format!("{}; {CURE}", Damaged::Checksum)));
-            }
-            decode_samples(&bytes).map_err(|error| damaged(&file, format!("{error}; {CURE}")))?
+            (read_samples(&file, measured)?, read_layers(&file, measured)?)
         }
-        RecordOutcome::Failed(_) => Vec::new(),
+        RecordOutcome::Failed(_) => (Vec::new(), None),
     };
-    Ok(Some(Launch { hash, record, samples }))
+    Ok(Some(Launch { hash, record, samples, layers }))
+}
+
+/// Ending of the name of the file that holds the times of layers.
+const LAYERS: &str = "layers.csv";
+
+fn read_samples(record: &Path, measured: &MeasuredRecord) -> Result<Vec<Sample>, Error> {
+    let file = record.with_extension("samples");
+    let bytes = read_whole(&file, &measured.samples_sha256)?;
+    decode_samples(&bytes).map_err(|error| damaged(&file, format!("{error}; {CURE}")))
+}
+
+fn read_layers(record: &Path, measured: &MeasuredRecord) -> Result<Option<LayerPass>, Error> {
+    Ok(match &measured.layers {
+        None => None,
+        Some(LayersRecord::Unknown(reason)) => Some(LayerPass::Unknown(reason.clone())),
+        Some(LayersRecord::Timed { sha256 }) => {
+            let file = record.with_extension(LAYERS);
+            let table = layers::decode(&read_whole(&file, sha256)?);
+            let timed = table.map_err(|error| damaged(&file, format!("{error}; {CURE}")))?;
+            Some(LayerPass::Timed(timed))
+        }
+    })
+}
+
+/// Reads a file that must have this SHA-256.
+fn read_whole(file: &Path, expected: &str) -> Result<Vec<u8>, Error> {
+    let bytes = fs::read(file).map_err(|error| at(file, &error))?;
+    if sha256(&bytes) == expected {
+        Ok(bytes)
+    } else {
+        Err(damaged(file, format!("{}; {CURE}", Damaged::Checksum)))
+    }
 }
 
 /// What to do about a damaged launch.
-const CURE: &str = "move the launch's .json and .samples away, then measure it again with --resume";
+const CURE: &str = "move all files of the launch away, then measure it again with --resume";

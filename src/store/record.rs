@@ -4,7 +4,9 @@ use crate::{
     device::{Device, Inventory},
     engine::Runtime,
     os::{Conditions, FilePath, Host},
-    runner::{Facts, Failure, HostStages, ImageFacts, Launched, ModelFacts, Outcome, Reason},
+    runner::{
+        Facts, Failure, HostStages, ImageFacts, Launched, LayerPass, ModelFacts, Outcome, Reason,
+    },
     scenario::{Cell, CellId, DeviceOptions, EngineOptions, FamilyOptions, Measure},
     stats::{self, Summary},
     timing::{Flags, Sample, Span},
@@ -141,11 +143,36 @@ pub struct MeasuredRecord {
     pub stages: BTreeMap<Span, Summary>,
     /// SHA-256 of the samples file.
     pub samples_sha256: String,
+    /// What came of timing the layers; only where that was asked for, in a cell's first launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<LayersRecord>,
+}
+
+/// What came of timing the layers, without the times.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LayersRecord {
+    /// The times are in a file of their own.
+    Timed {
+        /// SHA-256 of that file.
+        sha256: String,
+    },
+    /// Why there are none.
+    Unknown(Reason),
+}
+
+/// SHA-256 of the files beside a record, hexadecimal.
+#[derive(Clone, Debug, Default)]
+pub struct Digests {
+    /// Of the samples.
+    pub samples: String,
+    /// Of the times of layers, if there are any.
+    pub layers: String,
 }
 
 impl Record {
-    /// The record of a launch whose samples file has the given SHA-256.
-    pub fn new(run: &str, launched: &Launched, level: f64, samples_sha256: String) -> Self {
+    /// The record of a launch whose other files have the given SHA-256.
+    pub fn new(run: &str, launched: &Launched, level: f64, digests: Digests) -> Self {
         let outcome = match &launched.outcome {
             Outcome::Measured(measured) => RecordOutcome::Measured(Box::new(MeasuredRecord {
                 iterations: measured.samples.len(),
@@ -153,7 +180,8 @@ impl Record {
                 throttled: count(&measured.samples, |flags| flags.throttled),
                 facts: measured.facts.clone(),
                 stages: summaries(&measured.samples, level),
-                samples_sha256,
+                samples_sha256: digests.samples,
+                layers: measured.layers.as_ref().map(|pass| layers(pass, digests.layers)),
             })),
             Outcome::Failed(failure) => RecordOutcome::Failed(failure.clone()),
         };
@@ -168,6 +196,13 @@ impl Record {
             conditions: launched.conditions.clone(),
             outcome,
         }
+    }
+}
+
+fn layers(pass: &LayerPass, sha256: String) -> LayersRecord {
+    match pass {
+        LayerPass::Timed(_) => LayersRecord::Timed { sha256 },
+        LayerPass::Unknown(reason) => LayersRecord::Unknown(reason.clone()),
     }
 }
 

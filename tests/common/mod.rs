@@ -148,3 +148,13 @@ pub fn skip(reason: &str) {
     println!("SKIPPED: {reason}");
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "skipped in CI: {reason}");
 }
+
+/// The columns that a page of the documentation explains in the tables below that heading.
+pub fn documented_columns<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
+    let section = page.split(heading).nth(1).unwrap().split("\n## ").next().unwrap();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|names| names.split(", ").map(|name| name.trim_matches('`')))
+        .collect()
+}

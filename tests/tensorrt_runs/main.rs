@@ -23,22 +23,22 @@ use trtbench::store::{Launch, MeasuredRecord, RecordOutcome};
 use trtbench_double_script::{Card, Script};
 
 /// Releases that the cards have: the older one's and the younger one's.
-pub const RELEASES: [&str; 2] = ["8.6.1", "10.13.0"];
+const RELEASES: [&str; 2] = ["8.6.1", "10.13.0"];
 
 /// A machine with both cards, a release of TensorRT for each, and a scenario.
-pub struct Machine {
-    pub sandbox: Sandbox,
-    pub doubles: Doubles,
+struct Machine {
+    sandbox: Sandbox,
+    doubles: Doubles,
 }
 
 impl Machine {
     /// The demo model on both cards; `keys` go into the engine's table.
-    pub fn new(script: &Script, keys: &str) -> Self {
+    fn new(script: &Script, keys: &str) -> Self {
         Self::with_axes(script, RELEASES, "batch = [1, 2]", keys)
     }
 
     /// The demo model on these axes, with these releases.
-    pub fn with_axes(script: &Script, releases: [&str; 2], axes: &str, keys: &str) -> Self {
+    fn with_axes(script: &Script, releases: [&str; 2], axes: &str, keys: &str) -> Self {
         let (sandbox, doubles) = (Sandbox::new(), Doubles::new(script));
         let [old, new] = releases.map(|release| library(&doubles, release));
         let axes = format!("device = [\"gpu:all\"]\n{axes}");
@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// Runs the scenario into `out`.
-    pub fn run(&self, out: &str, more: &[&str]) -> Ran {
+    fn run(&self, out: &str, more: &[&str]) -> Ran {
         let mut arguments = vec!["run", "cards.toml", "--out", out];
         arguments.extend(["--set", "measure.max_samples=5"]);
         arguments.extend(more);
@@ -60,21 +60,21 @@ impl Machine {
     }
 
     /// Runs the program.
-    pub fn ran(&self, arguments: &[&str]) -> Ran {
+    fn ran(&self, arguments: &[&str]) -> Ran {
         let mut command = program(&self.sandbox.path(""));
         self.doubles.prepare(&mut command).args(arguments);
         Ran::from(command.output().unwrap())
     }
 
     /// The launches in `out` on this card.
-    pub fn launches_on(&self, card: &Card) -> Vec<Launch> {
+    fn launches_on(&self, card: &Card) -> Vec<Launch> {
         let mut launches = launches(&self.sandbox);
         launches.retain(|launch| launch.record.device.uuid == card.uuid);
         launches
     }
 
     /// The reasons for which this card's launches failed; all of them have to.
-    pub fn failures_on(&self, card: &Card) -> Vec<String> {
+    fn failures_on(&self, card: &Card) -> Vec<String> {
         let launches = self.launches_on(card);
         assert!(!launches.is_empty(), "no launch on {}", card.name);
         let reason = |launch: &Launch| match &launch.record.outcome {
@@ -85,34 +85,34 @@ impl Machine {
     }
 
     /// What the kept engines lie in.
-    pub fn kept(&self) -> PathBuf {
+    fn kept(&self) -> PathBuf {
         self.sandbox.path("cache/tensorrt")
     }
 }
 
 /// The library of a release that the machine has.
-pub fn library(doubles: &Doubles, release: &str) -> PathBuf {
+fn library(doubles: &Doubles, release: &str) -> PathBuf {
     doubles.tensorrt(release).join(format!("libnvinfer.so.{release}"))
 }
 
 /// The numbers of a launch, which must have some.
-pub fn measured(launch: &Launch) -> &MeasuredRecord {
+fn measured(launch: &Launch) -> &MeasuredRecord {
     match &launch.record.outcome {
         RecordOutcome::Measured(measured) => measured,
         RecordOutcome::Failed(failure) => panic!("{}", failure.reason),
     }
 }
 
-pub fn old() -> Card {
+fn old() -> Card {
     let [old, _] = two_cards();
     old
 }
 
-pub fn new() -> Card {
+fn new() -> Card {
     let [_, new] = two_cards();
     new
 }
 
-pub fn script() -> Script {
+fn script() -> Script {
     Script::with_cards(two_cards())
 }

@@ -4,7 +4,7 @@
 mod card;
 mod fault;
 
-use super::{Engine, Error, LoadSpec, Place, Request, Runtime, Session};
+use super::{Engine, Error, Layer, LoadSpec, Place, Request, Runtime, Session};
 use crate::{
     device::Kind,
     os::{Clock, MonotonicClock},
@@ -93,13 +93,25 @@ impl Engine for Null {
             schedule: Schedule::new(spec),
         }))
     }
+
+    /// It has no layers, but can be told to fail where others time theirs.
+    fn layers(
+        &self,
+        spec: &LoadSpec<'_>,
+        _: &TensorSet,
+        _: usize,
+    ) -> Result<Option<Vec<Layer>>, Error> {
+        let options = &spec.place.options.null;
+        options.fault.filter(|_| options.fault_layers).map_or(Ok(()), fault::commit)?;
+        Ok(None)
+    }
 }
 
 impl Schedule {
     fn new(spec: &LoadSpec<'_>) -> Self {
         let options = &spec.place.options.null;
-        let concerned =
-            options.fault_launches.is_empty() || options.fault_launches.contains(&spec.launch);
+        let concerned = !options.fault_layers
+            && (options.fault_launches.is_empty() || options.fault_launches.contains(&spec.launch));
         Self {
             fault: options.fault.filter(|_| concerned),
             fault_iteration: options.fault_iteration,

@@ -5,6 +5,7 @@
 
 mod build;
 mod card;
+mod layers;
 mod library;
 mod profile;
 mod sys;
@@ -13,7 +14,7 @@ mod value;
 pub use library::{Library, Source, locate};
 
 use super::{
-    Engine, Error, LoadSpec, Place, Placement, Request, Runtime, Session, check_count,
+    Engine, Error, Layer, LoadSpec, Place, Placement, Request, Runtime, Session, check_count,
     foreign::chain,
 };
 use crate::{
@@ -122,6 +123,23 @@ impl Engine for Ort {
         inputs: &TensorSet,
     ) -> Result<Option<Placement>, Error> {
         profile::placement(spec, inputs).map(Some)
+    }
+
+    fn layers(
+        &self,
+        spec: &LoadSpec<'_>,
+        inputs: &TensorSet,
+        runs: usize,
+    ) -> Result<Option<Vec<Layer>>, Error> {
+        layers::layers(spec, inputs, runs).map(Some)
+    }
+
+    /// ONNX Runtime's profile has the host's times alone: the host has to wait for each kernel.
+    fn profiler_variables(&self, device: Kind) -> &'static [(&'static str, &'static str)] {
+        match device {
+            Kind::Cpu => &[],
+            Kind::Gpu => &[("CUDA_LAUNCH_BLOCKING", "1")],
+        }
     }
 }
 

@@ -4,12 +4,14 @@
 mod calibration;
 mod construct;
 mod keep;
+mod layers;
 mod library;
 mod recipe;
 mod session;
 
 use super::{
-    Built, Engine, Error, Feed, LoadSpec, Place, Report, Request, Runtime, Session, card::Card,
+    Built, Engine, Error, Feed, Layer, LoadSpec, Place, Report, Request, Runtime, Session,
+    card::Card,
 };
 use crate::{
     device::{
@@ -19,6 +21,7 @@ use crate::{
     model::Format,
     os::printable,
     scenario::Precision,
+    tensor::TensorSet,
     tensorrt,
 };
 
@@ -111,6 +114,15 @@ impl Engine for TensorRt {
 
     fn load(&self, spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
         session::load(spec)
+    }
+
+    fn layers(
+        &self,
+        spec: &LoadSpec<'_>,
+        inputs: &TensorSet,
+        runs: usize,
+    ) -> Result<Option<Vec<Layer>>, Error> {
+        layers::layers(spec, inputs, runs)
     }
 }
 

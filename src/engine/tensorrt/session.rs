@@ -5,7 +5,7 @@ use crate::{
     cuda::{Context, DeviceMemory, DeviceSlice, Graph, Stream},
     engine::{
         Error, LoadSpec, Session,
-        card::{CardSession, OnCard, Output},
+        card::{Card, CardSession, OnCard, Output},
     },
     model::sha256,
     os::printable,
@@ -28,12 +28,9 @@ pub struct TensorRtOnCard {
 
 /// A session on the card of `spec`, of the engine that was built for it.
 pub fn load(spec: &LoadSpec<'_>) -> Result<Box<dyn Session>, Error> {
-    let options = &spec.place.options.tensorrt;
-    let library = library::open(spec.place)?;
     let card = open_card(spec)?;
-    let engine = library.runtime(&card.context)?.load(&read(spec)?)?;
-    let model = TensorRtOnCard::new(spec, &engine, card.context.clone())?;
-    Ok(Box::new(CardSession::new(card, model, options.card())?))
+    let (model, _) = TensorRtOnCard::load(spec, &card)?;
+    Ok(Box::new(CardSession::new(card, model, spec.place.options.tensorrt.card())?))
 }
 
 /// The engine that was built, if it still is what it was then.
@@ -53,6 +50,25 @@ fn read(spec: &LoadSpec<'_>) -> Result<Vec<u8>, Error> {
 }
 
 impl TensorRtOnCard {
+    /// The engine that was built for `spec`, ready on its card.
+    ///
+    /// # Errors
+    /// When there is none, it has changed, or the library refuses it.
+    pub fn load(spec: &LoadSpec<'_>, card: &Card) -> Result<(Self, Engine), Error> {
+        let library = library::open(spec.place)?;
+        let engine = library.runtime(&card.context)?.load(&read(spec)?)?;
+        let model = Self::new(spec, &engine, card.context.clone())?;
+        Ok((model, engine))
+    }
+
+    /// Runs once with every layer timed: names and milliseconds.
+    ///
+    /// # Errors
+    /// The library's words.
+    pub fn profile(&mut self, stream: &Stream) -> Result<Vec<(String, f32)>, Error> {
+        Ok(self.context.profile(stream)?)
+    }
+
     fn new(spec: &LoadSpec<'_>, engine: &Engine, card: Context) -> Result<Self, Error> {
         let io = io(engine)?;
         fits_batch(spec, engine, &io)?;

@@ -1,6 +1,7 @@
 //! The embedded font, how wide text is in it, and how text is made to fit.
 
 use super::canvas::Problem;
+use crate::report::words::shortened;
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
 use std::sync::OnceLock;
 
@@ -49,22 +50,7 @@ pub fn printable(text: &str) -> String {
 
 /// `text` with its middle left out if it is wider than `room`.
 pub fn shorten(text: &str, size: f64, room: f64) -> String {
-    let text = printable(text);
-    if width(&text, size) <= room {
-        return text;
-    }
-    let letters: Vec<char> = text.chars().collect();
-    let kept = |count: usize| -> String {
-        let (head, tail) = (count.div_ceil(2), count / 2);
-        let end = &letters[letters.len() - tail..];
-        letters[..head].iter().chain(&['…']).chain(end).collect()
-    };
-    let (mut fits, mut too_many) = (0, letters.len());
-    while too_many - fits > 1 {
-        let middle = usize::midpoint(fits, too_many);
-        if width(&kept(middle), size) <= room { fits = middle } else { too_many = middle }
-    }
-    kept(fits)
+    shortened(&printable(text), |text| width(text, size) <= room)
 }
 
 /// `text` broken into lines no wider than `room`, at spaces and after slashes; what cannot be

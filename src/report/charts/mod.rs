@@ -9,6 +9,7 @@ mod distribution;
 mod frame;
 mod grid;
 mod latency;
+mod layers;
 pub(super) mod letters;
 pub(super) mod palette;
 mod stages;
@@ -69,7 +70,7 @@ trait Figure {
 
 /// All charts that the results give: `stages` (and `stages-2` and so on, where there are more
 /// cells than one chart holds), `throughput` where a batch size was varied, and per measured cell
-/// `distribution-<hash>` and `latency-<hash>`; these last for the first [`MOST_CELLS`] cells only.
+/// `distribution-<hash>`, `latency-<hash>` and, where they are known, `layers-<hash>`; these last for the first [`MOST_CELLS`] cells only.
 ///
 /// # Errors
 /// When the drawing library fails.
@@ -98,6 +99,9 @@ fn of_cell(run: &Run, cell: &CellResult) -> Result<Vec<Chart>, Error> {
         charts.push(render(&figure, &run.info)?);
     }
     if let Some(figure) = latency::Latency::new(&run.info, cell, &launches) {
+        charts.push(render(&figure, &run.info)?);
+    }
+    if let Some(figure) = layers::Layers::new(&run.info, cell) {
         charts.push(render(&figure, &run.info)?);
     }
     Ok(charts)

@@ -115,6 +115,7 @@ fn launch(cell: &Cell, launch: u32, samples: Vec<Sample>) -> Launch {
         facts: facts(),
         stages: Span::ALL.into_iter().filter_map(summary).collect(),
         samples_sha256: String::new(),
+        layers: None,
     };
     let record = Record {
         schema: SCHEMA,
@@ -127,7 +128,7 @@ fn launch(cell: &Cell, launch: u32, samples: Vec<Sample>) -> Launch {
         conditions: Conditions::default(),
         outcome: RecordOutcome::Measured(Box::new(measured)),
     };
-    Launch { hash: cell.hash(), record, samples }
+    Launch { hash: cell.hash(), record, samples, layers: None }
 }
 
 fn facts() -> Facts {

@@ -4,7 +4,7 @@ use super::{
     Chart, MOST_CELLS, all, letters,
     synthetic::{cell, lifelike, run, sample},
 };
-use crate::{analysis, store::Run, timing::Sample};
+use crate::{analysis, engine::Layer, runner::LayerPass, store::Run, timing::Sample, unit::Nanos};
 
 fn charts(run: &Run) -> Vec<Chart> {
     let charts = all(run, &analysis::cells(run)).unwrap();
@@ -18,7 +18,11 @@ fn charts(run: &Run) -> Vec<Chart> {
     charts
 }
 
-/// Text that begins at its place must end before the right edge.
+const ENTITIES: [(&str, &str); 5] =
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+
+/// Text that begins at its place must end before the right edge, and one that ends there begin after
+/// the left.
 fn assert_text_fits(chart: &Chart) {
     let number = |text: &str, key: &str| {
         let (_, rest) = text.split_once(&format!(" {key}=\""))?;
@@ -28,11 +32,20 @@ fn assert_text_fits(chart: &Chart) {
     let edge: f64 = view.split(' ').next().unwrap().parse().unwrap();
     for element in chart.svg.split("<text").skip(1) {
         let (tag, rest) = element.split_once('>').unwrap();
-        let text = rest.split("</text>").next().unwrap().trim();
+        let mut text = rest.split("</text>").next().unwrap().trim().to_owned();
+        for (escaped, plain) in ENTITIES {
+            text = text.replace(escaped, plain);
+        }
+        let text = text.as_str();
         if tag.contains("text-anchor=\"start\"") {
             let (x, size) = (number(tag, "x").unwrap(), number(tag, "font-size").unwrap());
             let end = x + letters::width(text, size);
             assert!(end <= edge, "{}: `{text}` ends at {end} of {edge}", chart.name);
+        }
+        if tag.contains("text-anchor=\"end\"") {
+            let (x, size) = (number(tag, "x").unwrap(), number(tag, "font-size").unwrap());
+            let start = x - letters::width(text, size);
+            assert!(start >= 0.0, "{}: `{text}` begins at {start}", chart.name);
         }
     }
 }
@@ -131,4 +144,57 @@ fn launches_that_hardly_agree_leave_bars_to_see() {
     let cells =
         [1, 2].map(|batch| (cell("m", "ort", batch), vec![launch(1_000), launch(900_000_000)]));
     assert_eq!(names(&charts(&run(cells.to_vec())))[..2], ["stages", "throughput"]);
+}
+
+/// A run of one cell with layers of these names, the later the slower.
+fn layered(names: &[String]) -> Vec<Chart> {
+    let mut run = run(vec![(cell("m", "ort", 1), lifelike(5_000_000, 2, 20))]);
+    let layer = |(index, name): (usize, &String)| Layer {
+        name: name.clone(),
+        operator: format!("operator {}", index % 9),
+        precision: Some("fp16".to_owned()),
+        place: None,
+        times: vec![Nanos(1000 * (index as u64 + 1)); 10],
+    };
+    run.launches[0].layers = Some(LayerPass::Timed(names.iter().enumerate().map(layer).collect()));
+    charts(&run).into_iter().filter(|chart| chart.name.starts_with("layers-")).collect()
+}
+
+#[test]
+fn the_slowest_layers_have_bars_and_all_others_one() {
+    let names: Vec<String> = (0..40).map(|n| format!("layer_{n:02}")).collect();
+    let chart = &layered(&names)[0].svg;
+    for shown in ["layer_39", "layer_25", "25 others", "other operators", "40 layers add up"] {
+        assert!(chart.contains(shown), "no {shown}");
+    }
+    assert!(!chart.contains("layer_24"));
+    let few = layered(&names[..3]);
+    assert!(few[0].svg.contains("layer_00") && !few[0].svg.contains("others"));
+}
+
+#[test]
+fn long_names_of_layers_fit_and_keep_their_ends() {
+    let fused = |n: usize| {
+        let middle = " + PWN(/model.22/cv2.0/act/Sigmoid)".repeat(n);
+        format!("/model.{n}/cv2.0/conv/Conv{middle} + /model.{n}/Concat_9")
+    };
+    let mut names: Vec<String> = (0..8).map(fused).collect();
+    names.push("x".repeat(300));
+    names.push("<&\"'>\n\u{1}".repeat(30));
+    let chart = &layered(&names)[0].svg;
+    assert!(chart.contains("+ 5 more + /model.5/Concat_9"), "{chart}");
+}
+
+#[test]
+fn layers_without_any_time_are_drawn() {
+    let mut run = run(vec![(cell("m", "ort", 1), lifelike(5_000_000, 1, 20))]);
+    let layer = Layer {
+        name: String::new(),
+        operator: String::new(),
+        precision: None,
+        place: None,
+        times: vec![Nanos::ZERO],
+    };
+    run.launches[0].layers = Some(LayerPass::Timed(vec![layer]));
+    assert!(charts(&run).iter().any(|chart| chart.name.starts_with("layers-")));
 }

@@ -49,13 +49,27 @@ else
   skip "engine ort and the trained picodet: pip is missing (apt-get install python3-pip)"
 fi
 
-# The compiler of kernels needs no card. Kept beside what cargo builds.
+# Libraries of NVIDIA's that need no card, kept beside what cargo builds: the compiler of kernels, TensorRT
+# for RTX, which parses and builds, and the lean runtime, which is to be refused.
+
+# brought FOLDER PACKAGE FILE WHAT: makes FILE of a PyPI package be there.
+brought() {
+  [ -e "$1/$3" ] ||
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$1" "$2" \
+      >/dev/null 2>&1 || skip "$4 cannot be had through pip"
+}
+
 nvrtc=$PWD/target/nvrtc-12.9.86
-if [ ! -e "$nvrtc/nvidia/cuda_nvrtc/lib/libnvrtc.so.12" ]; then
-  python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$nvrtc" \
-    nvidia-cuda-nvrtc-cu12==12.9.86 >/dev/null 2>&1 || skip "kernels: NVRTC cannot be had through pip"
-fi
+rtx=$PWD/target/tensorrt-rtx-1.7.1.116
+lean=$PWD/target/tensorrt-lean-11.4.0.106
+brought "$nvrtc" nvidia-cuda-nvrtc-cu12==12.9.86 nvidia/cuda_nvrtc/lib/libnvrtc.so.12 "kernels: NVRTC"
+brought "$rtx" tensorrt-rtx-cu12-libs==1.7.1.116 tensorrt_rtx_libs/libtensorrt_rtx.so.1 \
+  "engine tensorrt: TensorRT for RTX"
+brought "$lean" tensorrt-lean-cu12-libs==11.4.0.106 tensorrt_lean_libs/libnvinfer_lean.so.11 \
+  "engine tensorrt: the lean runtime"
 export TRTBENCH_NVRTC=$nvrtc/nvidia/cuda_nvrtc/lib
+export TRTBENCH_TENSORRT_RTX=$rtx/tensorrt_rtx_libs
+export TRTBENCH_TENSORRT_LEAN=$lean/tensorrt_lean_libs
 
 if command -v cargo-nextest >/dev/null; then
   cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast

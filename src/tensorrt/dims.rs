@@ -75,3 +75,32 @@ impl Dims {
         NarrowDims { count: self.0[0], lengths }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::{offset_of, size_of};
+
+    #[test]
+    fn lengths_come_back_from_both_layouts() {
+        for lengths in [vec![], vec![-1, 3, 640, 640], vec![1, 2, 3, 4, 5, 6, 7, 8]] {
+            for abi in [Abi::Eight, Abi::Ten, Abi::Eleven] {
+                let dims = Dims::new(abi, &lengths).unwrap();
+                assert_eq!(dims.lengths(abi).as_ref(), Some(&lengths), "{abi:?}");
+                let words = &dims.0[..Dims::words(abi)];
+                assert_eq!(Dims::from_words(words).lengths(abi).as_ref(), Some(&lengths));
+            }
+        }
+        let long = [i64::from(i32::MAX) + 1, -7];
+        assert_eq!(Dims::new(Abi::Ten, &long).unwrap().lengths(Abi::Ten).unwrap(), long);
+        assert!(Dims::new(Abi::Eight, &long).is_err() && Dims::new(Abi::Ten, &[1; 9]).is_err());
+    }
+
+    #[test]
+    fn layouts_are_as_long_as_those_of_the_headers_and_no_tensor_has_none() {
+        assert_eq!([size_of::<Dims>(), size_of::<NarrowDims>()], [72, 36]);
+        assert_eq!(offset_of!(NarrowDims, lengths), 4);
+        assert_eq!(Dims([-1; 18]).lengths(Abi::Ten), None);
+        assert_eq!(Dims([9; 18]).lengths(Abi::Eight), None);
+    }
+}

@@ -177,3 +177,43 @@ impl fmt::Display for Fault {
         write!(f, "{} ({}, code {})", self.words, code.unwrap_or(&"unknown"), self.code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(words: &[&str]) -> Error {
+        let words = words.iter().map(|&words| words.to_owned()).collect();
+        Error::Step(Said { step: "the builder", words })
+    }
+
+    #[test]
+    fn a_failed_step_tells_the_library_s_words_in_order_and_what_helps() {
+        let error = said(&["first", "node /nms has no runners"]);
+        let text = error.to_string();
+        assert!(text.starts_with("the builder: first; node /nms has no runners; "), "{text}");
+        assert!(text.contains("export the model without it") && !error.is_out_of_memory());
+        assert_eq!(said(&[]).to_string(), "the builder failed and did not say why");
+        let full = said(&["Error Code 1: Cuda Runtime (out of memory)"]);
+        assert!(full.is_out_of_memory() && full.to_string().contains("smaller batch"), "{full}");
+    }
+
+    #[test]
+    fn a_refused_model_tells_node_operator_and_code() {
+        let fault = Fault {
+            code: 8,
+            words: "no importer".into(),
+            node: Some(3),
+            name: "/head/nms".into(),
+            operator: "NonZero".into(),
+        };
+        let about_file = Fault { node: None, code: 99, ..fault.clone() };
+        let refused = |faults| Refused { model: "m.onnx".into(), faults, words: vec!["x".into()] };
+        assert_eq!(
+            Error::Parser(refused(vec![fault, about_file])).to_string(),
+            "the parser does not take m.onnx: node 3, NonZero \"/head/nms\": no importer (unsupported \
+             operator, code 8); no importer (unknown, code 99)"
+        );
+        assert_eq!(refused(vec![]).to_string(), "the parser does not take m.onnx: x");
+    }
+}

@@ -75,3 +75,39 @@ impl fmt::Display for Release {
         f.pad(&format!("{name}{}.{}.{}", self.major, self.minor, self.patch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensorrt(number: i32) -> Release {
+        Release::from_number(Product::TensorRt, number)
+    }
+
+    #[test]
+    fn numbers_of_libraries_are_read_in_all_of_their_ways() {
+        assert_eq!(tensorrt(8503).to_string(), "8.5.3");
+        assert_eq!(tensorrt(8601).to_string(), "8.6.1");
+        assert_eq!(tensorrt(100_001).to_string(), "10.0.1");
+        assert_eq!(tensorrt(101_601).to_string(), "10.16.1");
+        assert_eq!(tensorrt(110_400).to_string(), "11.4.0");
+        assert_eq!(Release::from_number(Product::Rtx, 10_701).to_string(), "RTX 1.7.1");
+    }
+
+    #[test]
+    fn releases_without_a_table_have_no_binary_interface() {
+        let abi = |number| tensorrt(number).abi();
+        for (number, expected) in
+            [(8501, Abi::Eight), (8600, Abi::Eight), (8601, Abi::Eight), (100_000, Abi::Ten)]
+        {
+            assert_eq!(abi(number), Some(expected), "{number}");
+        }
+        assert_eq!(abi(101_605), Some(Abi::Ten));
+        assert_eq!(abi(110_402), Some(Abi::Eleven));
+        for unknown in [0, -1, 7203, 8406, 8500, 8602, 9000, 90_300, 101_700, 110_500, 120_000] {
+            assert_eq!(abi(unknown), None, "{unknown}");
+        }
+        let rtx = |number| Release::from_number(Product::Rtx, number).abi();
+        assert_eq!([rtx(10_700), rtx(10_601), rtx(10_800)], [Some(Abi::Eleven), None, None]);
+    }
+}

@@ -105,3 +105,78 @@ fn numbers(name: &str) -> Option<Vec<u32>> {
     let numbers: Vec<u32> = version.split('.').map(str::parse).collect::<Result<_, _>>().ok()?;
     (numbers.len() >= 2).then_some(numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensorrt::{
+        Abi, Product,
+        classes::{Classes, ParserClasses},
+    };
+
+    fn release(number: i32) -> Release {
+        Release::from_number(Product::TensorRt, number)
+    }
+
+    /// Every minor release that is known, and the patches that differ.
+    fn known() -> Vec<Release> {
+        let tens = (0..=16).map(|minor| 100_000 + 100 * minor);
+        let elevens = (0..=4).map(|minor| 110_000 + 100 * minor);
+        let eights = [8501, 8502, 8503, 8600, 8601].into_iter();
+        let mut known: Vec<Release> = eights.chain(tens).chain(elevens).map(release).collect();
+        known.push(Release::from_number(Product::Rtx, 10_701));
+        known
+    }
+
+    #[test]
+    fn every_known_release_has_all_methods_that_are_called() {
+        for release in known() {
+            let abi = release.abi().unwrap();
+            let table = Table::infer(release).unwrap();
+            Classes::find(&table).unwrap();
+            ParserClasses::find(&Table::parser(release).unwrap()).unwrap();
+            let has = |class, method, arguments| table.slot(class, method, arguments).is_ok();
+            let eight = abi == Abi::Eight;
+            assert_eq!(has("VRuntime", "deserializeCudaEngine", 3), eight, "{release}");
+            assert_eq!(has("VRuntime", "deserializeCudaEngine", 2), !eight, "{release}");
+            assert_eq!(has("VCudaEngine", "createExecutionContext", 0), eight, "{release}");
+            assert_eq!(has("VCudaEngine", "createExecutionContext", 1), !eight, "{release}");
+            assert_eq!(has("VBuilderConfig", "setProgressMonitor", 1), !eight, "{release}");
+            let calibrates = has("VBuilderConfig", "setInt8Calibrator", 1);
+            assert_eq!(calibrates, abi != Abi::Eleven, "{release}");
+        }
+    }
+
+    #[test]
+    fn a_release_takes_its_own_column_or_the_newest_before_it() {
+        let infer = |number| Table::infer(release(number)).unwrap().column;
+        assert_eq!([infer(8501), infer(8600), infer(8601)], ["8.5.3", "8.6.1", "8.6.1"]);
+        assert_eq!([infer(100_001), infer(101_202)], ["10.0.0", "10.0.0"]);
+        assert_eq!([infer(101_500), infer(101_601)], ["10.13.0", "10.16"]);
+        assert_eq!([infer(110_000), infer(110_400)], ["11.0", "11.1"]);
+        let parser = |number| Table::parser(release(number)).unwrap().column;
+        assert_eq!([parser(8600), parser(8601)], ["8.6.0-EA", "8.6.1-GA"]);
+        assert_eq!([parser(8503), parser(101_401)], ["8.5.1", "10.14"]);
+        assert!(Table::infer(release(7203)).is_err() && Table::parser(release(120_000)).is_err());
+    }
+
+    #[test]
+    fn slots_are_those_that_were_read_from_the_headers() {
+        let parser = |number, method| {
+            Table::parser(release(number)).unwrap().slot("IParser", method, 0).unwrap()
+        };
+        assert_eq!([8601, 101_600, 110_100].map(|n| parser(n, "getNbErrors")), [6, 5, 3]);
+        let freed = |number| Table::parser(release(number)).unwrap().destructor("IParser").unwrap();
+        assert_eq!([8600, 8601, 100_000, 110_000].map(freed), [15, 10, 9, 7]);
+        let enqueue = |number| {
+            Table::infer(release(number))
+                .unwrap()
+                .slot("VExecutionContext", "enqueueV3", 1)
+                .unwrap()
+        };
+        assert_eq!([8601, 101_600, 110_100].map(enqueue), [44, 37, 36]);
+        let missing = Table::infer(release(8503)).unwrap();
+        let error = missing.slot("VBuilderConfig", "setProgressMonitor", 1).unwrap_err();
+        assert_eq!(error, "the table of 8.5.3 has no VBuilderConfig::setProgressMonitor of 1");
+    }
+}

@@ -4,6 +4,10 @@
 
 /// `TensorProto.DataType` of 32 bit floats.
 pub const FLOAT: u64 = 1;
+/// `TensorProto.DataType` of 16 bit floats.
+pub const HALF: u64 = 10;
+/// `TensorProto.DataType` of 8 bit integers.
+pub const INT8: u64 = 3;
 /// `TensorProto.DataType` of 64 bit integers.
 pub const INT64: u64 = 7;
 
@@ -87,6 +91,87 @@ pub fn with_nms() -> Vec<u8> {
         message(12, &value("counts", INT64, &shape_of(&[None]))),
     ];
     model(&graph.concat())
+}
+
+/// A convolution of 3 × 3 with a bias over `x` of `[batch, 3, 16, 16]`, in that type throughout:
+/// [`FLOAT`] or [`HALF`].
+pub fn convolution(dtype: u64) -> Vec<u8> {
+    let quarter = if dtype == HALF { vec![0x00, 0x34] } else { 0.25_f32.to_le_bytes().to_vec() };
+    let graph = [
+        message(1, &operator("Conv", &["x", "w", "b"], "y")),
+        text(2, "convolution"),
+        message(5, &initialiser("w", dtype, &[4, 3, 3, 3], &quarter.repeat(108))),
+        message(5, &initialiser("b", dtype, &[4], &quarter.repeat(4))),
+        message(11, &value("x", dtype, &shape_of(&[None, Some(3), Some(16), Some(16)]))),
+        message(12, &value("y", dtype, &shape_of(&[None, Some(4), Some(14), Some(14)]))),
+    ];
+    model(&graph.concat())
+}
+
+/// The same in 8 bit integers, as quantising tools write it: input and weights through
+/// `QuantizeLinear` and `DequantizeLinear`.
+pub fn quantised_convolution() -> Vec<u8> {
+    let scale = 0.05_f32.to_le_bytes();
+    let graph = [
+        message(1, &operator("QuantizeLinear", &["x", "s", "zero"], "xq")),
+        message(1, &operator("DequantizeLinear", &["xq", "s", "zero"], "xd")),
+        message(1, &operator("DequantizeLinear", &["w", "s", "zero"], "wd")),
+        message(1, &operator("Conv", &["xd", "wd"], "y")),
+        text(2, "quantised"),
+        message(5, &initialiser("w", INT8, &[4, 3, 3, 3], &[5; 108])),
+        message(5, &initialiser("s", FLOAT, &[], &scale)),
+        message(5, &initialiser("zero", INT8, &[], &[0])),
+        message(11, &value("x", FLOAT, &shape_of(&[None, Some(3), Some(16), Some(16)]))),
+        message(12, &value("y", FLOAT, &shape_of(&[None, Some(4), Some(14), Some(14)]))),
+    ];
+    model(&graph.concat())
+}
+
+/// Non-maximum suppression of 8 boxes of 2 classes, complete: boxes and scores → indices of what is
+/// kept.
+pub fn suppressing() -> Vec<u8> {
+    let float = |name: &str| initialiser(name, FLOAT, &[1], &0.5_f32.to_le_bytes());
+    let inputs = ["boxes", "scores", "most", "overlap", "score"];
+    let graph = [
+        message(
+            1,
+            &[operator("NonMaxSuppression", &inputs, "kept"), text(3, "/head/nms")].concat(),
+        ),
+        text(2, "suppressing"),
+        message(5, &initialiser("most", INT64, &[1], &4_u64.to_le_bytes())),
+        message(5, &float("overlap")),
+        message(5, &float("score")),
+        message(11, &value("boxes", FLOAT, &shape_of(&[Some(1), Some(8), Some(4)]))),
+        message(11, &value("scores", FLOAT, &shape_of(&[Some(1), Some(2), Some(8)]))),
+        message(12, &value("kept", INT64, &shape_of(&[None, Some(3)]))),
+    ];
+    model(&graph.concat())
+}
+
+/// A model of one operator that only its maker knows.
+pub fn private_operator() -> Vec<u8> {
+    let node = [operator("Frobnicate", &["x"], "y"), text(3, "private"), text(7, "com.example")];
+    let shape = shape_of(&[Some(1), Some(3)]);
+    let graph = [
+        message(1, &node.concat()),
+        text(2, "private"),
+        message(11, &value("x", FLOAT, &shape)),
+        message(12, &value("y", FLOAT, &shape)),
+    ];
+    let domain = [text(1, "com.example"), number(2, 1)].concat();
+    [model(&graph.concat()), message(8, &domain)].concat()
+}
+
+/// A `NodeProto` with one output.
+fn operator(name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+    let inputs: Vec<u8> = inputs.iter().flat_map(|input| text(1, input)).collect();
+    [inputs, text(2, output), text(4, name)].concat()
+}
+
+/// A `TensorProto` of these bytes.
+fn initialiser(name: &str, dtype: u64, dims: &[u64], bytes: &[u8]) -> Vec<u8> {
+    let dims: Vec<u8> = dims.iter().flat_map(|&length| number(1, length)).collect();
+    [dims, number(2, dtype), text(8, name), message(9, bytes)].concat()
 }
 
 fn model(graph: &[u8]) -> Vec<u8> {

@@ -2,9 +2,11 @@
 //! memory for outputs whose size is known only when they are computed. No panic crosses into a
 //! library: what panics has failed.
 
+mod memory;
 mod sys;
 
-pub(super) use sys::{Allocator, Calibration, Monitor, Profiler, logger};
+pub(super) use memory::{Allocator, Calibration};
+pub(super) use sys::{Monitor, Profiler, logger};
 
 use super::{Error, Progress};
 use crate::cuda::DeviceSlice;

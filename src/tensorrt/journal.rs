@@ -94,7 +94,8 @@ fn trimmed(words: &str) -> String {
     without_place(words)
 }
 
-/// Cuts ` In validate at /_src/network.cpp:3810` out, which 10 and 11 put at the end of a sentence.
+/// Cuts out all of the kind of ` In validate at /_src/network.cpp:3810`, which 10 and 11 put at the end of
+/// a sentence.
 fn without_place(words: &str) -> String {
     let place = |at: usize| {
         let rest = &words[at + " In ".len()..];
@@ -106,7 +107,8 @@ fn without_place(words: &str) -> String {
         (named && counted).then(|| at + " In ".len() + function.len() + " at /".len() + end)
     };
     let found = words.match_indices(" In ").find_map(|(at, _)| Some((at, place(at)?)));
-    found.map_or_else(|| words.to_owned(), |(at, end)| format!("{}{}", &words[..at], &words[end..]))
+    let Some((at, end)) = found else { return words.to_owned() };
+    without_place(&format!("{}{}", &words[..at], &words[end..]))
 }
 
 #[cfg(test)]

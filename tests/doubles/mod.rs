@@ -48,6 +48,9 @@ impl Doubles {
     /// look there unless it is told to.
     pub fn tensorrt(&self, release: &str) -> PathBuf {
         let folder = self.0.path().join(format!("tensorrt-{release}/lib"));
+        if fs::exists(&folder).unwrap() {
+            return folder;
+        }
         fs::create_dir_all(&folder).unwrap();
         let (major, _) = release.split_once('.').unwrap();
         let built = built_library(Library::Nvinfer);
@@ -59,6 +62,18 @@ impl Doubles {
             symlink(&file, folder.join(format!("{library}.so"))).unwrap();
         }
         folder
+    }
+
+    /// Lays a library without anything in it that is looked for but not loaded, such as
+    /// `libcudart.so.12.2.140`, under that name and that with its major version.
+    pub fn beside(&self, file: &str) {
+        let (stem, version) = file.split_once(".so.").unwrap();
+        let soname = format!("{stem}.so.{}", version.split('.').next().unwrap());
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-nostdlib", "-x", "c", "/dev/null"]);
+        compiler.arg(format!("-Wl,-soname,{soname}")).arg("-o").arg(self.0.path().join(file));
+        assert!(compiler.status().unwrap().success(), "the compiler makes no library");
+        symlink(file, self.0.path().join(soname)).unwrap();
     }
 
     /// Where the script is.

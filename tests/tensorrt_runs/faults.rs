@@ -120,7 +120,14 @@ fn an_interrupt_ends_a_build_at_once_and_nothing_is_lost() {
     let fault = Fault::tensorrt_hang("IBuilder::buildSerializedNetwork");
     let machine = Machine::new(&script().fault(fault.on(&new().uuid)), "");
     let mut command = program(&machine.sandbox.path(""));
-    machine.doubles.prepare(&mut command).args(["run", "cards.toml", "--out", "out"]);
+    machine.doubles.prepare(&mut command).args([
+        "run",
+        "cards.toml",
+        "--out",
+        "out",
+        "--set",
+        "measure.max_samples=5",
+    ]);
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     let hangs = || {

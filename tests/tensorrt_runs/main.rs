@@ -40,6 +40,9 @@ impl Machine {
     /// The demo model on these axes, with these releases.
     fn with_axes(script: &Script, releases: [&str; 2], axes: &str, keys: &str) -> Self {
         let (sandbox, doubles) = (Sandbox::new(), Doubles::new(script));
+        // What TensorRT 8 asks for besides.
+        doubles.beside("libcudart.so.12.2.140");
+        doubles.beside("libcudnn.so.8.9.0");
         let [old, new] = releases.map(|release| library(&doubles, release));
         let axes = format!("device = [\"gpu:all\"]\n{axes}");
         let text = format!(

@@ -49,7 +49,8 @@ impl Client {
         let libraries = doubles.tensorrt(release);
         let mut command = Command::new("python3");
         doubles.prepare(&mut command);
-        let paths = [libraries.as_path(), doubles.script().parent().unwrap()];
+        let script = doubles.script();
+        let paths = [libraries.as_path(), script.parent().unwrap()];
         command.env("LD_LIBRARY_PATH", env::join_paths(paths).unwrap());
         command.arg("-I").arg(root().join("tests/tensorrt_clients/client.py")).arg(folder);
         command.arg(model()).arg(finding(&libraries, properties));
@@ -237,7 +238,7 @@ fn every_property_that_nvidias_clients_read_is_a_method_of_the_table() {
     for (bindings, release) in bindings {
         let Some(client) = Client::run(bindings, release, true) else { return };
         assert_eq!(unknown(&client), <[&str; 0]>::default(), "{release}");
-        assert!(client.saw["read"].as_array().unwrap().len() > 90, "{}", client.saw);
+        assert!(client.saw["read"].as_array().unwrap().len() > 60, "{}", client.saw);
     }
 }
 

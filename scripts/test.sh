@@ -71,6 +71,21 @@ export TRTBENCH_NVRTC=$nvrtc/nvidia/cuda_nvrtc/lib
 export TRTBENCH_TENSORRT_RTX=$rtx/tensorrt_rtx_libs
 export TRTBENCH_TENSORRT_LEAN=$lean/tensorrt_lean_libs
 
+# NVIDIA's compiled clients of TensorRT need neither TensorRT nor a card: they drive the stand-in.
+bindings=$PWD/target/tensorrt-bindings
+client() {
+  local folder=$bindings/$2
+  [ -e "$folder/tensorrt_bindings" ] ||
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+      --target "$folder" "$1==$2" >/dev/null 2>&1 ||
+    skip "NVIDIA's client of TensorRT $2: pip has no $1 for this Python"
+}
+client tensorrt-bindings 8.6.1
+for release in 10.0.1 10.16.1.11 11.1.0.106 11.4.0.106; do
+  client tensorrt-cu12-bindings "$release"
+done
+export TRTBENCH_TENSORRT_BINDINGS=$bindings
+
 if command -v cargo-nextest >/dev/null; then
   cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast
 else

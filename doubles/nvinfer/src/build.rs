@@ -166,8 +166,8 @@ impl Job<'_> {
         profiles: Vec<BTreeMap<String, Range>>,
         layers: Vec<Layer>,
     ) -> Result<Plan, Failure> {
-        let shape = |value: &Value| value.shape.clone().unwrap_or(vec![Length::Unknown]);
-        let outputs = model.outputs.iter().map(|value| tensor(value, false, shape(value)));
+        let output = |value| tensor(value, false, model.output_shape(value));
+        let outputs = model.outputs.iter().map(output);
         let config = self.config.state();
         Ok(Plan {
             name: self.network.state().name(),

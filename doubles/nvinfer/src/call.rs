@@ -199,7 +199,7 @@ impl Answer for *mut c_void {
 
 impl Shown for *mut c_void {
     fn shown(&self) -> String {
-        if self.is_null() { "null".to_owned() } else { format!("{self:p}") }
+        if self.is_null() { "null".to_owned() } else { format!("{:p}", *self) }
     }
 }
 

@@ -92,7 +92,7 @@ impl Context {
                 .next()
                 .and_then(|input| self.shape(input).first().copied())
                 .unwrap_or(-1),
-            Length::Unknown => -1,
+            Length::Unknown | Length::Found => -1,
         }
     }
 

@@ -34,3 +34,5 @@ mod release;
 mod runtime;
 mod slots;
 mod stub;
+#[cfg(test)]
+mod tests;

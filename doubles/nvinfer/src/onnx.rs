@@ -29,6 +29,8 @@ pub enum Length {
     /// Not known, but the same wherever it has this name.
     Named(String),
     Unknown,
+    /// Depends on the inputs' values.
+    Found,
 }
 
 impl Length {
@@ -43,9 +45,14 @@ impl Length {
 pub struct Node {
     pub name: String,
     pub operator: String,
+    /// Names of what it gives.
+    pub outputs: Vec<String>,
     /// Empty for ONNX's own operators.
     pub domain: String,
 }
+
+/// Operators of which the shape of the output depends on the values of the input.
+const FINDERS: [&str; 4] = ["NonZero", "NonMaxSuppression", "Unique", "Compress"];
 
 impl Model {
     /// Reads a model; none where the bytes are not one.
@@ -60,6 +67,18 @@ impl Model {
             }
         }
         version.and(graph)
+    }
+
+    /// The lengths of an output. What files say of those that depend on values is not believed.
+    pub fn output_shape(&self, output: &Value) -> Vec<Length> {
+        let shape = output.shape.clone().unwrap_or(vec![Length::Found]);
+        let gives = |node: &&Node| node.outputs.contains(&output.name);
+        let finds = |node: &Node| FINDERS.contains(&node.operator.as_str());
+        if !self.nodes.iter().find(gives).is_some_and(finds) {
+            return shape;
+        }
+        let found = |length| if let Length::Fixed(_) = length { length } else { Length::Found };
+        shape.into_iter().map(found).collect()
     }
 
     /// Whether it has nodes that quantise.
@@ -87,7 +106,12 @@ fn read_graph(bytes: &[u8]) -> Option<Model> {
 
 fn read_node(bytes: &[u8]) -> Option<Node> {
     let part = |number| Some(first_text(bytes, number)?.unwrap_or_default());
-    Some(Node { name: part(3)?, operator: part(4)?, domain: part(7)? })
+    let texts = fields(bytes)?.into_iter().filter_map(|field| match field {
+        (2, Wire::Bytes(bytes)) => Some(text(bytes)),
+        _ => None,
+    });
+    let outputs = texts.collect::<Option<_>>()?;
+    Some(Node { name: part(3)?, operator: part(4)?, domain: part(7)?, outputs })
 }
 
 fn read_value(bytes: &[u8]) -> Option<Value> {

@@ -94,6 +94,7 @@ const ADVICE: &[(&str, &str)] = &[
         "the engine was built by another release: build it anew with this library",
     ),
     ("version tag", "the engine was built by another release: build it anew with this library"),
+    ("incompatible device", "the engine was built for another card: build it anew on this one"),
     ("different device", "the engine was built for another card: build it anew on this one"),
 ];
 

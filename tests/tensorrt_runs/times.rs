@@ -54,9 +54,10 @@ fn stages_on_each_card_take_the_time_that_the_card_says_to_the_nanosecond() {
         (["8.6.1", "11.0.0"], "cuda_graph = true", true),
     ] {
         let machine = Machine::with_axes(&all, releases, "batch = [1, 2]", keys);
-        machine.run("out", &[]).succeeds();
+        let ran = machine.run("out", &[]);
+        ran.succeeds();
         let launches = super::launches(&machine.sandbox);
-        assert_eq!(launches.len(), 8, "two cards, two batches, two launches");
+        assert_eq!(launches.len(), 8, "two cards, two batches, two launches: {}", ran.out);
         for launch in &launches {
             let facts = &measured(launch).facts;
             let release = releases[usize::from(launch.record.device.uuid == super::new().uuid)];

@@ -11,7 +11,7 @@ use crate::{
     os::printable,
     scenario::Precision,
     tensor::{Dim, ModelIo, Shape, TensorInfo, TensorSet},
-    tensorrt::{Engine, ExecutionContext},
+    tensorrt::{self, Engine, ExecutionContext},
 };
 
 /// Fields are dropped in order: the graph before what it was recorded of.
@@ -67,6 +67,12 @@ impl TensorRtOnCard {
     /// The library's words.
     pub fn profile(&mut self, stream: &Stream) -> Result<Vec<(String, f32)>, Error> {
         Ok(self.context.profile(stream)?)
+    }
+
+    /// What a failed inference is to be blamed on: a card that is lost says so itself, with the code
+    /// that TensorRT leaves out.
+    fn blame(&self, error: tensorrt::Error) -> Error {
+        self.card.memory().map_or_else(Error::from, |_| error.into())
     }
 
     fn new(spec: &LoadSpec<'_>, engine: &Engine, card: Context) -> Result<Self, Error> {
@@ -191,12 +197,14 @@ impl OnCard for TensorRtOnCard {
 
     fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
         if !self.records_graph {
-            return Ok(self.context.enqueue(stream)?);
+            let enqueued = self.context.enqueue(stream);
+            return enqueued.map_err(|error| self.blame(error));
         }
         if self.graph.is_none() {
             // Once outside: TensorRT prepares itself in the first run of a shape, which no graph
             // may hold.
-            self.context.enqueue(stream)?;
+            let enqueued = self.context.enqueue(stream);
+            enqueued.map_err(|error| self.blame(error))?;
             self.graph = Some(stream.capture(|stream| self.context.enqueue(stream))?);
         }
         match &self.graph {

@@ -70,7 +70,7 @@ impl Bench {
     }
 
     fn kernel(&mut self, stream: StreamAt, name: &str) -> Answer<()> {
-        self.driver.submit(stream, Work::Kernel { name: name.to_owned() })
+        self.driver.submit(stream, Work::Kernel { name: name.to_owned(), code: None })
     }
 
     /// Nanoseconds between two events, once the second has been waited for.

@@ -56,10 +56,11 @@ impl Engine for Ort {
         let tensorrt = request.device == Kind::Gpu
             && request.options.ort.provider == Provider::TensorRt
             && request.weights == Some(Precision::Fp32);
-        match request.precision {
+        let other = match request.precision {
             Precision::Fp16 if tensorrt => None,
             _ => request.other_weights(),
-        }
+        };
+        other.or_else(|| super::card::obstacle(request, request.options.ort.card()))
     }
 
     fn wish(&self, request: &Request<'_>) -> Option<Wish> {

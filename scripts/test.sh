@@ -60,16 +60,23 @@ brought() {
 }
 
 nvrtc=$PWD/target/nvrtc-12.9.86
+nvrtc11=$PWD/target/nvrtc-11.8.89
 rtx=$PWD/target/tensorrt-rtx-1.7.1.116
 lean=$PWD/target/tensorrt-lean-11.4.0.106
 brought "$nvrtc" nvidia-cuda-nvrtc-cu12==12.9.86 nvidia/cuda_nvrtc/lib/libnvrtc.so.12 "kernels: NVRTC"
+brought "$nvrtc11" nvidia-cuda-nvrtc-cu11==11.8.89 nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2 \
+  "kernels: NVRTC 11"
 brought "$rtx" tensorrt-rtx-cu12-libs==1.7.1.116 tensorrt_rtx_libs/libtensorrt_rtx.so.1 \
   "engine tensorrt: TensorRT for RTX"
 brought "$lean" tensorrt-lean-cu12-libs==11.4.0.106 tensorrt_lean_libs/libnvinfer_lean.so.11 \
   "engine tensorrt: the lean runtime"
 export TRTBENCH_NVRTC=$nvrtc/nvidia/cuda_nvrtc/lib
+export TRTBENCH_NVRTC11=$nvrtc11/nvidia/cuda_nvrtc/lib
 export TRTBENCH_TENSORRT_RTX=$rtx/tensorrt_rtx_libs
 export TRTBENCH_TENSORRT_LEAN=$lean/tensorrt_lean_libs
+
+# The kernels are compiled for the host, too, where they are held to the host's own.
+installed g++ g++ || skip "kernels on the host: g++ is missing (apt-get install g++)"
 
 if command -v cargo-nextest >/dev/null; then
   cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast

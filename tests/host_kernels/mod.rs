@@ -41,6 +41,11 @@ impl HostKernels {
         Ok(Self { library, nvrtc, _folder: folder })
     }
 
+    /// What to build the kernels with; `None`, and the test has said so, where that is missing here.
+    pub fn or_skip(skip: impl FnOnce(&str)) -> Option<Self> {
+        Self::build().inspect_err(|missing| skip(missing)).ok()
+    }
+
     /// The folders in which a process finds what is in `first`, and NVRTC.
     pub fn search_path(&self, first: &Path) -> OsString {
         let mut folders = first.as_os_str().to_owned();

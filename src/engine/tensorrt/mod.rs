@@ -20,7 +20,7 @@ use crate::{
     },
     model::Format,
     os::printable,
-    scenario::Precision,
+    scenario::{Precision, PreprocessOn},
     tensor::TensorSet,
     tensorrt,
 };

@@ -23,7 +23,7 @@ use crate::{
         compatibility::{self, Arithmetic, PrecisionBy, Wish},
     },
     os::printable,
-    scenario::{Optimization, OrtOptions, Precision, Provider},
+    scenario::{Optimization, OrtOptions, Precision, PreprocessOn, Provider},
     tensor::{ModelIo, Outputs, TensorSet, TensorView},
     timing::{Marks, Stage},
 };
@@ -77,7 +77,7 @@ impl Engine for Ort {
             },
             precision_by: if flagged { PrecisionBy::Flag } else { PrecisionBy::Graph },
             opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
-            own_kernels: false,
+            own_kernels: request.options.ort.preprocess == PreprocessOn::Gpu,
         })
     }
 

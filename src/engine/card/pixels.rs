@@ -125,10 +125,10 @@ impl PixelStage {
     ) -> Result<(), Error> {
         let each = input.bytes() / images.len().max(1);
         for (index, (image, place)) in placed(images).enumerate() {
-            if let Some(plan) = self.plans.get(&image.size()) {
-                let input = input.part(index * each..(index + 1) * each)?;
-                self.kernel.launch(stream, plan, self.pixels(place)?, input)?;
-            }
+            let plan = self.plans.get(&image.size());
+            let plan = plan.ok_or_else(|| Error::Failed("an image was not prepared".to_owned()))?;
+            let input = input.part(index * each..(index + 1) * each)?;
+            self.kernel.launch(stream, plan, self.pixels(place)?, input)?;
         }
         Ok(())
     }

@@ -60,31 +60,33 @@ brought() {
 }
 
 nvrtc=$PWD/target/nvrtc-12.9.86
+nvrtc11=$PWD/target/nvrtc-11.8.89
 rtx=$PWD/target/tensorrt-rtx-1.7.1.116
 lean=$PWD/target/tensorrt-lean-11.4.0.106
 brought "$nvrtc" nvidia-cuda-nvrtc-cu12==12.9.86 nvidia/cuda_nvrtc/lib/libnvrtc.so.12 "kernels: NVRTC"
+brought "$nvrtc11" nvidia-cuda-nvrtc-cu11==11.8.89 nvidia/cuda_nvrtc/lib/libnvrtc.so.11.2 \
+  "kernels: NVRTC 11"
 brought "$rtx" tensorrt-rtx-cu12-libs==1.7.1.116 tensorrt_rtx_libs/libtensorrt_rtx.so.1 \
   "engine tensorrt: TensorRT for RTX"
 brought "$lean" tensorrt-lean-cu12-libs==11.4.0.106 tensorrt_lean_libs/libnvinfer_lean.so.11 \
   "engine tensorrt: the lean runtime"
 export TRTBENCH_NVRTC=$nvrtc/nvidia/cuda_nvrtc/lib
+export TRTBENCH_NVRTC11=$nvrtc11/nvidia/cuda_nvrtc/lib
 export TRTBENCH_TENSORRT_RTX=$rtx/tensorrt_rtx_libs
 export TRTBENCH_TENSORRT_LEAN=$lean/tensorrt_lean_libs
 
 # NVIDIA's compiled clients of TensorRT need neither TensorRT nor a card: they drive the stand-in.
 bindings=$PWD/target/tensorrt-bindings
 client() {
-  local folder=$bindings/$2
-  [ -e "$folder/tensorrt_bindings" ] ||
-    python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-      --target "$folder" "$1==$2" >/dev/null 2>&1 ||
-    skip "NVIDIA's client of TensorRT $2: pip has no $1 for this Python"
+  brought "$bindings/$2" "$1==$2" tensorrt_bindings "NVIDIA's client of TensorRT $2 for this Python"
 }
 client tensorrt-bindings 8.6.1
 for release in 10.0.1 10.16.1.11 11.1.0.106 11.4.0.106; do
   client tensorrt-cu12-bindings "$release"
 done
 export TRTBENCH_TENSORRT_BINDINGS=$bindings
+# The kernels are compiled for the host, too, where they are held to the host's own.
+installed g++ g++ || skip "kernels on the host: g++ is missing (apt-get install g++)"
 
 if command -v cargo-nextest >/dev/null; then
   cargo nextest run --workspace --locked "${features[@]}" --no-fail-fast

@@ -3,7 +3,7 @@
 
 use crate::{
     cpu::Cpu,
-    engine::{self, Session},
+    engine::{self, Pixels, Session},
     family::{Adapter, Detection, Mismatch},
     image::{DecodeError, Decoder, Image, Size},
     tensor::TensorSet,
@@ -38,6 +38,12 @@ pub enum Error {
     /// The network did not run.
     #[error("inference failed: {0}")]
     Inference(#[from] engine::Error),
+    /// The session was to pre-process what the host alone can.
+    #[error(
+        "no kernel for cards does what this family's pre-processing does to this model's images; use \
+         preprocess = \"cpu\""
+    )]
+    HostAlone,
     /// The outputs are not what the family reads.
     #[error(transparent)]
     Postprocess(#[from] Mismatch),
@@ -71,8 +77,8 @@ impl Pipeline {
     /// [`Error`] names the stage; the marks of a failed iteration mean nothing.
     pub fn iterate(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<Sample, Error> {
         marks.begin();
-        self.prepare(encoded, marks)?;
-        self.session.run(&self.inputs, marks)?;
+        self.decode(encoded, marks)?;
+        self.infer(marks)?;
         marks.enter(Stage::Postprocess);
         for (size, image) in self.sizes.iter_mut().zip(&self.images) {
             *size = Size { width: image.width, height: image.height };
@@ -94,14 +100,14 @@ impl Pipeline {
         marks: &mut Marks<'_>,
     ) -> Result<TensorSet, Error> {
         marks.begin();
-        self.prepare(encoded, marks)?;
+        self.decode(encoded, marks)?;
+        self.preprocess(marks);
         let Self { session, inputs, .. } = self;
         drop(session);
         Ok(inputs)
     }
 
-    /// The stages before the network.
-    fn prepare(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<(), Error> {
+    fn decode(&mut self, encoded: &[&[u8]], marks: &mut Marks<'_>) -> Result<(), Error> {
         marks.enter(Stage::Decode);
         let decode = |decoder: &mut Decoder, index: usize, images: &mut [Image]| {
             decoder
@@ -110,10 +116,26 @@ impl Pipeline {
         };
         self.cpu.threads.each(&mut self.decoders, &mut self.images, 1, decode)?;
         marks.end(Stage::Decode);
+        Ok(())
+    }
+
+    /// From decoded images to outputs: pre-processed here, or by the session where it was loaded to
+    /// do so.
+    fn infer(&mut self, marks: &mut Marks<'_>) -> Result<(), Error> {
+        if let Some(session) = self.session.preprocesses() {
+            self.adapter.fill_extras(&self.images, &mut self.inputs);
+            let input = self.adapter.image_input().ok_or(Error::HostAlone)?;
+            let images = Pixels { images: &self.images, input };
+            return Ok(session.run_images(images, &self.inputs, marks)?);
+        }
+        self.preprocess(marks);
+        Ok(self.session.run(&self.inputs, marks)?)
+    }
+
+    fn preprocess(&mut self, marks: &mut Marks<'_>) {
         marks.enter(Stage::Preprocess);
         self.adapter.preprocess(&self.images, &self.cpu, &mut self.inputs);
         marks.end(Stage::Preprocess);
-        Ok(())
     }
 
     /// How many classes there are, where that is known.

@@ -14,9 +14,10 @@ use std::{
 pub enum Stage {
     /// Encoded image in memory → RGB pixels.
     Decode,
-    /// Pixels → input tensors: resize, normalise, layout.
+    /// Pixels → input tensors: resize, normalise, layout. Where a card does it, by its clock, and after
+    /// the pixels have come through [`Stage::HostToDevice`].
     Preprocess,
-    /// Input tensors → device memory, by the device's clock; absent where the engine computes in
+    /// Input tensors, or pixels, → device memory, by the device's clock; absent where the engine computes in
     /// host memory, or where the transfers were left out.
     HostToDevice,
     /// The network itself; on a device by its clock.

@@ -14,6 +14,7 @@ mod library;
 mod memory;
 pub mod nvml;
 pub mod nvrtc;
+pub mod preprocess;
 pub mod spin;
 mod stream;
 

@@ -1,5 +1,6 @@
-//! Engines: load a model, run tensors. Know nothing of images or detections, and never fall back
-//! to another engine, device or precision: that is an error with a reason.
+//! Engines: load a model, run tensors. Know nothing of detections, and of images only what a card needs
+//! to pre-process them, and never fall back to another engine, device or precision: that is an error
+//! with a reason.
 //!
 //! A new engine is one folder here and one line in [`all`].
 
@@ -21,6 +22,8 @@ use crate::os::printable;
 use crate::{
     cuda::{self, ComputeCapability},
     device::{Device, Kind, compatibility::Wish},
+    family::ImageInput,
+    image::Image,
     model::Format,
     os::{FilePath, Host},
     scenario::{DeviceOptions, EngineOptions, Precision},
@@ -145,6 +148,36 @@ pub trait Session: Outputs {
     /// # Errors
     /// [`Error::Failed`] with the engine's own words.
     fn run(&mut self, inputs: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error>;
+
+    /// The session as one that pre-processes, where it was loaded to do so: images are then handed to
+    /// that, and [`Session::run`] is not called.
+    fn preprocesses(&mut self) -> Option<&mut dyn RunsImages> {
+        None
+    }
+}
+
+/// A session that makes the input of images by itself.
+pub trait RunsImages {
+    /// Runs the model once on `inputs` as [`Session::run`] does, but for the one that `images` become;
+    /// ends [`crate::timing::Stage::Preprocess`], too.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    fn run_images(
+        &mut self,
+        images: Pixels<'_>,
+        inputs: &TensorSet,
+        marks: &mut Marks<'_>,
+    ) -> Result<(), Error>;
+}
+
+/// Decoded images, and what is to become of them.
+#[derive(Clone, Copy)]
+pub struct Pixels<'a> {
+    /// As many as the batch has.
+    pub images: &'a [Image],
+    /// The input that they become.
+    pub input: ImageInput<'a>,
 }
 
 /// Where an engine is to compute, and what the scenario says about engine and device.

@@ -65,22 +65,34 @@ impl Feed {
 
     /// See [`super::Adapter::preprocess`].
     pub fn fill(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet) {
+        self.fill_extras(images, inputs);
+        match inputs.get_mut(self.image_slot()).map(|tensor| &mut tensor.data) {
+            Some(Data::F32(floats)) => self.preprocessor.apply(images, cpu, floats),
+            _ => unreachable!("Feed::inputs makes images of floats"),
+        }
+    }
+
+    /// See [`super::Adapter::fill_extras`].
+    pub fn fill_extras(&self, images: &[Image], inputs: &mut TensorSet) {
         let expected = (self.batch, self.slots.len());
         assert_eq!((images.len(), inputs.len()), expected, "images and inputs of a batch");
         for (slot, tensor) in self.slots.iter().zip(inputs) {
-            match (slot.role, &mut tensor.data) {
-                (Role::Image, Data::F32(floats)) => {
-                    self.preprocessor.apply(images, cpu, floats);
-                }
-                (Role::Extra(extra, _), data) => {
-                    for (index, image) in images.iter().enumerate() {
-                        let pair = extra.of(image.size(), self.preprocessor.target());
-                        write_pair(data, index, pair);
-                    }
-                }
-                (Role::Image, _) => unreachable!("Feed::inputs makes images of floats"),
+            let Role::Extra(extra, _) = slot.role else { continue };
+            for (index, image) in images.iter().enumerate() {
+                let pair = extra.of(image.size(), self.preprocessor.target());
+                write_pair(&mut tensor.data, index, pair);
             }
         }
+    }
+
+    /// The number of the input that the images become: there is exactly one.
+    pub fn image_slot(&self) -> usize {
+        self.slots.iter().position(|slot| slot.role == Role::Image).unwrap_or(0)
+    }
+
+    /// What brings images there.
+    pub fn preprocessor(&self) -> &Preprocessor {
+        &self.preprocessor
     }
 
     /// Where an image of this size lies inside the input.

@@ -5,7 +5,7 @@
 
 use crate::{
     cpu::Cpu,
-    image::{Image, Size},
+    image::{Image, Preprocessor, Size},
     scenario::FamilyOptions,
     tensor::{ModelIo, Outputs, TensorSet},
 };
@@ -79,6 +79,19 @@ pub trait Adapter {
     /// [`Adapter::inputs`] made.
     fn preprocess(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet);
 
+    /// The one input that images become, where a [`Preprocessor`] alone makes it of them, so that
+    /// something else than the host can do so, too.
+    fn image_input(&self) -> Option<ImageInput<'_>> {
+        None
+    }
+
+    /// Fills what [`Adapter::preprocess`] fills beside that input, from as many images as the batch
+    /// has.
+    ///
+    /// # Panics
+    /// If `inputs` are not such as [`Adapter::inputs`] made.
+    fn fill_extras(&mut self, _images: &[Image], _inputs: &mut TensorSet) {}
+
     /// Turns outputs into detections of each image, best first; of equal scores the lower anchor,
     /// query or row first, then the lower class. `sizes` are those of the images last preprocessed.
     ///
@@ -97,6 +110,15 @@ pub trait Adapter {
 
     /// Names of the classes by their number, where [`Adapter::classes`] tells.
     fn class_names(&self) -> Option<&'static [&'static str]>;
+}
+
+/// The input of a model that images become.
+#[derive(Clone, Copy)]
+pub struct ImageInput<'a> {
+    /// Its number, from 0.
+    pub index: usize,
+    /// What is done to them.
+    pub preprocessor: &'a Preprocessor,
 }
 
 /// What a model was taken for, and the numbers that its images and detections go through.

@@ -2,7 +2,7 @@
 //! says which, and nothing else.
 
 use super::{
-    Adapter, Detection, Fitting, Misfit, Mismatch,
+    Adapter, Detection, Fitting, ImageInput, Misfit, Mismatch,
     feed::Feed,
     limits::Keys,
     signature::{Inputs, Reader},
@@ -129,6 +129,15 @@ impl<D: Decode> Adapter for Fitted<D> {
 
     fn preprocess(&mut self, images: &[Image], cpu: &Cpu, inputs: &mut TensorSet) {
         self.feed.fill(images, cpu, inputs);
+    }
+
+    fn image_input(&self) -> Option<ImageInput<'_>> {
+        let (index, preprocessor) = (self.feed.image_slot(), self.feed.preprocessor());
+        Some(ImageInput { index, preprocessor })
+    }
+
+    fn fill_extras(&mut self, images: &[Image], inputs: &mut TensorSet) {
+        self.feed.fill_extras(images, inputs);
     }
 
     fn postprocess(

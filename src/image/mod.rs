@@ -9,6 +9,7 @@ mod jpeg;
 mod normalise;
 mod png;
 mod preprocess;
+mod recipe;
 mod resize;
 
 pub use decode::{DecodeError, Decoder, Format, MAX_PIXELS};
@@ -16,7 +17,12 @@ pub use fit::{Fit, Placement};
 pub use jpeg::{ENVIRONMENT as JPEG_ENVIRONMENT, JpegLibrary, NotBuilt};
 pub use normalise::{ChannelOrder, Normalise};
 pub use preprocess::Preprocessor;
+pub use recipe::{Arithmetic, PlaneTable, Recipe, TapTable, Weights};
 pub use resize::Interpolation;
+
+/// Level taken off where levels are computed with as floats: about the mean of what models are trained
+/// on.
+pub const MIDDLE: f32 = 128.0;
 
 /// 8 bit RGB pixels, rows top to bottom without gaps, three bytes a pixel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 //! depends on the sizes alone is planned once per size.
 
 use super::{
-    Image, Size,
+    Image, MIDDLE, Size,
     fit::{Fit, Placement},
     normalise::Normalise,
-    resize::{Interpolation, MIDDLE, Resize, Row, Scratch, thirds},
+    recipe::Recipe,
+    resize::{Interpolation, Resize, Row, Scratch, thirds},
 };
 use crate::cpu::{Cpu, Instructions, sys::prefetch};
 use std::{collections::HashMap, convert::Infallible};
@@ -51,6 +52,22 @@ impl Preprocessor {
         self.fit.place(image, self.target)
     }
 
+    /// What [`Preprocessor::apply`] does to images of this size, planned afresh.
+    ///
+    /// # Panics
+    /// If there is no pixel in it.
+    pub fn recipe(&self, image: Size) -> Recipe {
+        assert!(image.pixels() > 0, "an image without pixels cannot be resized");
+        let Plan { placement, resize } = self.plan_of(image);
+        let (arithmetic, [columns, rows]) = resize.recipe();
+        let pad = match self.fit {
+            Fit::Letterbox { pad } => pad,
+            Fit::Stretch => 0,
+        };
+        let planes = self.normalise.tables(pad);
+        Recipe { input: self.target, placement, arithmetic, columns, rows, planes }
+    }
+
     /// Fills `inputs` (one after the other, each three planes of rows, [`Preprocessor::floats`] in
     /// all) from `images`. Allocates nothing for sizes that it has seen, of which it remembers 256, on
     /// one thread; several are handed the images through a queue that grows by a block now and then.
@@ -86,12 +103,17 @@ impl Preprocessor {
             self.plans.clear();
         }
         for size in images.iter().map(Image::size) {
-            self.plans.entry(size).or_insert_with(|| {
-                let placement = self.fit.place(size, self.target);
-                let resize = Resize::new(size, placement.inner, self.interpolation);
-                Plan { placement, resize }
-            });
+            if !self.plans.contains_key(&size) {
+                let plan = self.plan_of(size);
+                self.plans.insert(size, plan);
+            }
         }
+    }
+
+    fn plan_of(&self, size: Size) -> Plan {
+        let placement = self.fit.place(size, self.target);
+        let resize = Resize::new(size, placement.inner, self.interpolation);
+        Plan { placement, resize }
     }
 }
 

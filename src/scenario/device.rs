@@ -4,7 +4,7 @@
 use super::{
     check::{Checker, resolved},
     error::Invalid,
-    options::{DeviceOptions, EngineOptions},
+    options::{CardOptions, DeviceOptions, EngineOptions, PreprocessOn, Transfers},
     wire,
 };
 use crate::device::names_gpu;
@@ -31,6 +31,9 @@ impl Checker<'_> {
         self.streams("engine.ort.streams", ort.streams)?;
         self.streams("engine.tensorrt.streams", tensorrt.streams)?;
         self.streams("engine.null.streams", null.streams)?;
+        self.preprocess("engine.ort.preprocess", ort.card())?;
+        self.preprocess("engine.tensorrt.preprocess", tensorrt.card())?;
+        self.preprocess("engine.null.preprocess", null.card())?;
         let within = |key: &str, value: f64, low, high| {
             self.within(&format!("engine.tensorrt.{key}"), value, low, high)
         };
@@ -49,6 +52,16 @@ impl Checker<'_> {
             return Ok(());
         }
         self.refuse(key, format!("{streams} is out of range; allowed: 1, 3"))
+    }
+
+    /// Refuses keys that contradict each other.
+    fn preprocess(&self, key: &str, options: CardOptions) -> Result<(), Invalid> {
+        if options.preprocess == PreprocessOn::Gpu && options.transfers == Transfers::None {
+            let problem = "\"gpu\" pre-processes images that travel to the card, which \
+                           transfers = \"none\" leaves out; allowed with it: \"cpu\"";
+            return self.refuse(key, problem);
+        }
+        Ok(())
     }
 
     pub(super) fn devices(

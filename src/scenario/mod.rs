@@ -19,7 +19,7 @@ pub use family::{FamilyOptions, Normalization, Postprocess, Thresholds};
 pub use host::HostOptions;
 pub use options::{
     CardOptions, DeviceOptions, EngineOptions, Fault, NullOptions, Optimization, OrtOptions,
-    Profile, Provider, TensorRtOptions, Transfers,
+    PreprocessOn, Profile, Provider, TensorRtOptions, Transfers,
 };
 pub use plan::{Cell, CellId, MAX_CELLS, Plan};
 pub use source::Source;

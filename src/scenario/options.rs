@@ -45,6 +45,8 @@ pub struct OrtOptions {
     /// Streams on a card: 1, or 3 for one each for transfers to it, inference and transfers from
     /// it.
     pub streams: u32,
+    /// What pre-processes for a card.
+    pub preprocess: PreprocessOn,
 }
 
 /// `[engine.tensorrt]`: TensorRT itself, without ONNX Runtime.
@@ -78,6 +80,8 @@ pub struct TensorRtOptions {
     /// Streams on a card: 1, or 3 for one each for transfers to it, inference and transfers from
     /// it.
     pub streams: u32,
+    /// What pre-processes for a card.
+    pub preprocess: PreprocessOn,
 }
 
 /// For which batches a TensorRT engine is built.
@@ -117,6 +121,17 @@ pub enum Transfers {
     None,
 }
 
+/// What turns decoded images into the input of a model on a card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PreprocessOn {
+    /// The host; inputs travel to the card.
+    #[default]
+    Cpu,
+    /// The card, by a kernel that gives the same values; decoded images travel.
+    Gpu,
+}
+
 /// What a scenario says about the work on a card, whatever the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CardOptions {
@@ -128,6 +143,8 @@ pub struct CardOptions {
     pub wait: Wait,
     /// Whether transfers have streams of their own.
     pub own_streams: bool,
+    /// What pre-processes.
+    pub preprocess: PreprocessOn,
 }
 
 /// `[device."gpu:…"]`: what holds on that device alone.
@@ -178,6 +195,8 @@ pub struct NullOptions {
     pub wait: Wait,
     /// Streams on a card: 1, or 3 for one each for transfers to it, its work and transfers from it.
     pub streams: u32,
+    /// What pre-processes for a card.
+    pub preprocess: PreprocessOn,
     /// What goes wrong.
     pub fault: Option<Fault>,
     /// In which launches (counted from 0) it goes wrong; empty means in all.
@@ -223,6 +242,7 @@ impl Default for OrtOptions {
             cuda_graph: false,
             wait: Wait::default(),
             streams: 1,
+            preprocess: PreprocessOn::default(),
         }
     }
 }
@@ -242,6 +262,7 @@ impl Default for TensorRtOptions {
             cuda_graph: false,
             wait: Wait::default(),
             streams: 1,
+            preprocess: PreprocessOn::default(),
         }
     }
 }
@@ -256,6 +277,7 @@ impl Default for NullOptions {
             cuda_graph: false,
             wait: Wait::default(),
             streams: 1,
+            preprocess: PreprocessOn::default(),
             fault: None,
             fault_launches: Vec::new(),
             fault_iteration: 0,
@@ -267,24 +289,24 @@ impl Default for NullOptions {
 impl OrtOptions {
     /// Those about the work on a card.
     pub fn card(&self) -> CardOptions {
-        let Self { transfers, cuda_graph, wait, .. } = *self;
-        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+        let Self { transfers, cuda_graph, wait, preprocess, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1, preprocess }
     }
 }
 
 impl TensorRtOptions {
     /// Those about the work on a card.
     pub fn card(&self) -> CardOptions {
-        let Self { transfers, cuda_graph, wait, .. } = *self;
-        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+        let Self { transfers, cuda_graph, wait, preprocess, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1, preprocess }
     }
 }
 
 impl NullOptions {
     /// Those about the work on a card.
     pub fn card(&self) -> CardOptions {
-        let Self { transfers, cuda_graph, wait, .. } = *self;
-        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1 }
+        let Self { transfers, cuda_graph, wait, preprocess, .. } = *self;
+        CardOptions { transfers, cuda_graph, wait, own_streams: self.streams > 1, preprocess }
     }
 }
 

@@ -81,6 +81,11 @@ impl Doubles {
         self.0.path().join("script.json")
     }
 
+    /// Where the libraries are.
+    pub fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
     /// What a process must have in its environment to play the script.
     pub fn environment(&self) -> [(&'static str, OsString); 2] {
         [("LD_LIBRARY_PATH", self.0.path().into()), (ENVIRONMENT, self.script().into())]

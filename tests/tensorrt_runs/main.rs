@@ -41,6 +41,7 @@ impl Machine {
     fn with_axes(script: &Script, releases: [&str; 2], axes: &str, keys: &str) -> Self {
         let (sandbox, doubles) = (Sandbox::new(), Doubles::new(script));
         // What TensorRT 8 asks for besides.
+        doubles.beside("libcudart.so.11.8.89");
         doubles.beside("libcudart.so.12.2.140");
         doubles.beside("libcudnn.so.8.9.0");
         let [old, new] = releases.map(|release| library(&doubles, release));

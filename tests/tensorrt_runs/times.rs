@@ -63,7 +63,8 @@ fn stages_on_each_card_take_the_time_that_the_card_says_to_the_nanosecond() {
             let release = releases[usize::from(launch.record.device.uuid == super::new().uuid)];
             assert_eq!(facts.runtime.version, release);
             let built = facts.build.as_ref().unwrap();
-            assert!(built.took.is_some() && built.bytes.0 > 28 && !built.kept);
+            let again = keys.contains("range") && launch.record.cell.batch == 2;
+            assert!(built.took.is_some() && built.bytes.0 > 28 && built.kept == again);
         }
         assert_times(&launches, &all.cards, transfers);
         assert_all_freed(&machine.doubles);

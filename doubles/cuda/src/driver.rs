@@ -7,6 +7,7 @@ use crate::{
     code::{Answer, Code},
     context::Context,
     event::Event,
+    kernels::Kernels,
     memory::Memory,
     module::Module,
     stream::Stream,
@@ -64,6 +65,8 @@ pub struct Driver {
     pub events: Table<Event>,
     pub modules: Table<Module>,
     pub functions_made: u64,
+    /// Kernels that compute.
+    pub kernels: Option<Kernels>,
     pub graphs: Table<Graph>,
     pub execs: Table<Vec<Work>>,
     /// Captures that go on, by their numbers.
@@ -90,6 +93,7 @@ impl Driver {
             events: Table::new(Kind::Event, &ledger),
             modules: Table::new(Kind::Module, &ledger),
             functions_made: 0,
+            kernels: script.kernels.as_deref().map(Kernels::load),
             graphs: Table::new(Kind::Graph, &ledger),
             execs: Table::new(Kind::GraphExec, &ledger),
             captures: BTreeMap::new(),

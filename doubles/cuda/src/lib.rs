@@ -1,6 +1,6 @@
 //! A stand-in for `libcuda.so.1`: plays the script that `TRTBENCH_DOUBLE` names and keeps its
-//! ledger. It moves bytes and keeps time, but computes nothing: a kernel is only a name and a
-//! duration.
+//! ledger. It moves bytes and keeps time, but computes nothing, but for the kernels of the
+//! library that the script names: else a kernel is only a name and a duration.
 //!
 //! Differences from the real driver, beside those: bytes move when work is submitted, not when the
 //! virtual clock gets there; streams do not slow each other down; the per-thread default stream is
@@ -15,6 +15,7 @@ mod context;
 mod driver;
 mod event;
 mod interface;
+mod kernels;
 mod memory;
 mod module;
 mod stream;

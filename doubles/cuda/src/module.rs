@@ -4,6 +4,7 @@
 use crate::{
     code::{Answer, Code},
     driver::Driver,
+    kernels::Arguments,
     stream::StreamAt,
     table::Handle,
     work::Work,
@@ -28,7 +29,7 @@ pub enum Image {
 }
 
 /// How a kernel is launched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
     /// Blocks along each axis.
     pub blocks: [u32; 3],
@@ -86,8 +87,15 @@ impl Driver {
         Ok(handle)
     }
 
-    /// Runs a kernel in a stream of the card on which its module is.
-    pub fn launch(&mut self, function: Handle, grid: Grid, stream: StreamAt) -> Answer<()> {
+    /// Runs a kernel in a stream of the card on which its module is; its arguments are copied, as far as
+    /// it is known how many there are.
+    pub fn launch(
+        &mut self,
+        function: Handle,
+        grid: Grid,
+        arguments: Arguments,
+        stream: StreamAt,
+    ) -> Answer<()> {
         let mut on_card = self.modules.on(stream.card);
         let name = on_card.find_map(|(_, module)| module.functions.get(&function)).cloned();
         drop(on_card);
@@ -95,6 +103,10 @@ impl Driver {
         if !grid.is_possible() {
             return Err(Code::ERROR_INVALID_VALUE);
         }
-        self.submit(stream, Work::Kernel { name })
+        let code = match &self.kernels {
+            Some(kernels) => kernels.call(&name, grid, arguments),
+            None => None,
+        };
+        self.submit(stream, Work::Kernel { name, code })
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     code::{Answer, Code},
     driver::{Driver, Subject},
     event::State,
+    kernels::Arguments,
     module::{Grid, Image},
     stream::StreamAt,
     table::Handle,
@@ -70,7 +71,7 @@ impl Bench {
     }
 
     fn kernel(&mut self, stream: StreamAt, name: &str) -> Answer<()> {
-        self.driver.submit(stream, Work::Kernel { name: name.to_owned() })
+        self.driver.submit(stream, Work::Kernel { name: name.to_owned(), code: None })
     }
 
     /// Nanoseconds between two events, once the second has been waited for.
@@ -91,6 +92,9 @@ impl Bench {
 fn address<T>(values: &[T]) -> u64 {
     values.as_ptr().expose_provenance() as u64
 }
+
+/// Of a kernel that takes no arguments.
+const NONE: Arguments = Arguments(std::ptr::null());
 
 #[test]
 fn times_of_work_in_one_stream_add_up() {
@@ -400,7 +404,7 @@ fn handles_are_worthless_after_their_end() {
     let function = bench.driver.function(module, "some").unwrap();
     let default = bench.driver.stream(0).unwrap();
     let one = Grid { blocks: [1; 3], threads: [1; 3] };
-    assert_eq!(bench.driver.launch(function, one, default), Ok(()));
+    assert_eq!(bench.driver.launch(function, one, NONE, default), Ok(()));
     let bad = Some(Code::ERROR_INVALID_HANDLE);
     assert_eq!(bench.driver.destroy_stream(event).err(), bad);
     for expected in [None, bad] {
@@ -410,7 +414,7 @@ fn handles_are_worthless_after_their_end() {
     }
     assert_eq!(bench.driver.stream(stream).err(), bad);
     assert_eq!(bench.driver.record_event(event, default).err(), bad);
-    assert_eq!(bench.driver.launch(function, one, default).err(), bad);
+    assert_eq!(bench.driver.launch(function, one, NONE, default).err(), bad);
     assert_eq!(bench.driver.destroy_graph(stream).err(), Some(Code::ERROR_INVALID_VALUE));
 }
 
@@ -425,7 +429,10 @@ fn kernels_are_found_by_their_names_in_a_text() {
     let default = bench.driver.stream(0).unwrap();
     for threads in [[1025, 1, 1], [0, 1, 1]] {
         let grid = Grid { blocks: [1; 3], threads };
-        assert_eq!(bench.driver.launch(function, grid, default), Err(Code::ERROR_INVALID_VALUE));
+        assert_eq!(
+            bench.driver.launch(function, grid, NONE, default),
+            Err(Code::ERROR_INVALID_VALUE)
+        );
     }
 }
 

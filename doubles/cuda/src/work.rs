@@ -3,6 +3,7 @@
 use crate::{
     block,
     code::{Answer, Code},
+    kernels::Call,
     memory::Memory,
 };
 use trtbench_double_script::Timing;
@@ -16,8 +17,8 @@ pub enum Work {
     ToHost { to: u64, from: u64, bytes: usize },
     /// Bytes of the card's memory are set.
     Fill { to: u64, value: u8, bytes: usize },
-    /// A kernel runs.
-    Kernel { name: String },
+    /// A kernel runs, and computes where there is code for it.
+    Kernel { name: String, code: Option<Call> },
 }
 
 impl Work {
@@ -27,7 +28,7 @@ impl Work {
             Self::ToDevice { bytes, .. } => timing.host_to_device.duration_ns(*bytes as u64),
             Self::ToHost { bytes, .. } => timing.device_to_host.duration_ns(*bytes as u64),
             Self::Fill { .. } => timing.memset_ns,
-            Self::Kernel { name } => timing.kernel(name),
+            Self::Kernel { name, .. } => timing.kernel(name),
         }
     }
 
@@ -59,7 +60,11 @@ impl Work {
             },
             // SAFETY: the range on the card was checked.
             Self::Fill { to, value, bytes } => unsafe { block::fill(to, value, bytes) },
-            Self::Kernel { .. } => {}
+            Self::Kernel { ref code, .. } => {
+                if let Some(call) = code {
+                    call.make();
+                }
+            }
         }
     }
 }

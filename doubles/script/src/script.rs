@@ -35,6 +35,11 @@ pub struct Script {
     pub calls: bool,
     /// How many layers an engine has; fewer where the model has fewer nodes.
     pub engine_layers: usize,
+    /// A library with kernels compiled for the host, which then compute; without it, and for kernels that
+    /// it has not, a kernel is a name and a duration. For a kernel `k` of arguments of 64 bits it has
+    /// `void k_launch(const unsigned blocks[3], const unsigned threads[3], const uint64_t* arguments)`
+    /// and the number of these, `const unsigned k_arguments`.
+    pub kernels: Option<PathBuf>,
     /// The cards, in any order.
     pub cards: Vec<Card>,
     /// What goes wrong; of those that fit a call, the first counts.
@@ -51,6 +56,7 @@ impl Default for Script {
             foreign_memory: false,
             calls: false,
             engine_layers: 4,
+            kernels: None,
             cards: Vec::new(),
             faults: Vec::new(),
         }

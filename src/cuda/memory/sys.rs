@@ -6,7 +6,7 @@ use crate::cuda::{
     driver::{Primary, check},
 };
 use cudarc::driver::sys;
-use std::{ffi::c_void, marker::PhantomData, ptr::NonNull, rc::Rc};
+use std::{ffi::c_void, marker::PhantomData, ops::Range, ptr::NonNull, rc::Rc};
 
 /// Memory of a card.
 #[derive(Debug)]
@@ -72,6 +72,18 @@ impl DeviceSlice<'_> {
     /// allocated for as long as the slice lives.
     pub unsafe fn from_raw(address: u64, bytes: usize) -> Self {
         Self { address, bytes, owner: PhantomData }
+    }
+
+    /// A piece of it.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] if it does not lie inside.
+    pub fn part(self, range: Range<usize>) -> Result<Self, Error> {
+        if range.start > range.end || range.end > self.bytes {
+            let words = format!("bytes {range:?} do not lie in a place of {}", self.bytes);
+            return Err(Error::Misuse(words));
+        }
+        Ok(Self { address: self.address + range.start as u64, bytes: range.len(), ..self })
     }
 
     /// Where it begins, in the card's address space.

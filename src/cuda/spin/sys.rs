@@ -31,6 +31,6 @@ impl Spin {
     pub fn launch(&self, stream: &Stream, steps: u64, nanos: u64) -> Result<(), Error> {
         let mut arguments = [steps, nanos, self.result.slice().address()];
         // SAFETY: the kernel in `spin.cu` takes these three, each of 64 bits.
-        unsafe { stream.launch_single(&self.function, &mut arguments) }
+        unsafe { stream.launch_kernel(&self.function, [1, 1], [1, 1], &mut arguments) }
     }
 }

@@ -233,16 +233,19 @@ impl Stream {
         check("cuGraphLaunch", unsafe { sys::cuGraphLaunch(graph.raw, self.raw) })
     }
 
-    /// Launches a kernel on one thread.
+    /// Launches a kernel on so many blocks of so many threads, along x and y.
     ///
     /// # Safety
-    /// The kernel takes exactly these arguments, all of them 64 bit integers.
+    /// The kernel takes exactly these arguments, all of them of 64 bits, and the memory of the card that
+    /// they name is such as it reads and writes.
     ///
     /// # Errors
     /// The driver's word.
-    pub unsafe fn launch_single(
+    pub unsafe fn launch_kernel(
         &self,
         function: &Function,
+        blocks: [u32; 2],
+        threads: [u32; 2],
         arguments: &mut [u64],
     ) -> Result<(), Error> {
         let mut places: Vec<*mut c_void> =
@@ -252,11 +255,11 @@ impl Stream {
         let result = unsafe {
             sys::cuLaunchKernel(
                 function.raw,
+                blocks[0],
+                blocks[1],
                 1,
-                1,
-                1,
-                1,
-                1,
+                threads[0],
+                threads[1],
                 1,
                 0,
                 self.raw,

@@ -169,7 +169,8 @@ fn best(facts: &Facts, majors: &[u32]) -> u32 {
 pub fn compiler(facts: &Facts) -> Finding {
     let card = facts.capability;
     let subject = format!("kernels for compute capability {card}");
-    let install = newest_compiler(facts).map(|cuda| format!("install NVRTC {cuda}"));
+    let install = newest_compiler(facts)
+        .map(|cuda| format!("install NVRTC {cuda}, or do without: preprocess = \"cpu\""));
     let version = match &facts.nvrtc {
         Library::Found(version) => version,
         Library::NotFound => {

@@ -3,16 +3,16 @@
 //! is an [`OnCard`].
 
 mod host;
+mod pixels;
 
-use self::host::HostOutput;
-use super::{Error, Session};
+use self::{host::HostOutput, pixels::PixelStage};
+use super::{Error, Pixels, Request, RunsImages, Session};
 use crate::{
     cuda::{self, Context, DeviceSlice, Driver, Event, LockedPages, Stream},
-    device::Device,
-    scenario::{CardOptions, Precision, Transfers},
+    device::{Device, Kind},
+    scenario::{CardOptions, Precision, PreprocessOn, Transfers},
     tensor::{DType, ModelIo, Outputs, Shape, Tensor, TensorSet, TensorView},
     timing::{Marks, Stage},
-    unit::Nanos,
 };
 
 /// A model that computes on a card, in a stream it is given.
@@ -77,6 +77,8 @@ pub struct CardSession<M> {
     /// Shapes that the model was prepared for.
     shapes: Vec<Shape>,
     outputs: Vec<HostOutput>,
+    /// Where the card pre-processes.
+    pixels: Option<PixelStage>,
     /// The memory that is locked is freed by its owner after the session is dropped.
     locked: LockedPages,
     events: Vec<Event>,
@@ -111,9 +113,26 @@ pub const TF32: &str = "fp32 may be computed in TF32, with 10 bits of mantissa: 
 
 /// What the scenario's keys make of a cell's figures.
 pub fn remark(options: CardOptions) -> Option<String> {
-    (options.transfers == Transfers::None).then(|| {
-        "transfers = \"none\": every iteration computes on the first one's input and post-processes its \
-         outputs, so end to end, images per second and detections are not those of an application"
+    let words = match (options.transfers, options.preprocess) {
+        (Transfers::None, _) => {
+            "transfers = \"none\": every iteration computes on the first one's input and post-processes its \
+             outputs, so end to end, images per second and detections are not those of an application"
+        }
+        (_, PreprocessOn::Gpu) => {
+            "preprocess = \"gpu\": preprocess is the card's, by its clock, after host_to_device, which moves \
+             decoded images; what the host does for it is in enqueue and remainder"
+        }
+        (_, PreprocessOn::Cpu) => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// Why a cell cannot have what these keys ask for.
+pub fn obstacle(request: &Request<'_>, options: CardOptions) -> Option<String> {
+    let needs_card = request.device == Kind::Cpu && options.preprocess == PreprocessOn::Gpu;
+    needs_card.then(|| {
+        "preprocess = \"gpu\" pre-processes on a card, and this cell is on the CPU; use device = [\"gpu:all\"], \
+         or preprocess = \"cpu\""
             .to_owned()
     })
 }
@@ -123,6 +142,7 @@ pub fn remark(options: CardOptions) -> Option<String> {
 enum Boundary {
     UploadStart,
     UploadEnd,
+    PreprocessStart,
     InferenceStart,
     InferenceEnd,
     DownloadStart,
@@ -140,13 +160,18 @@ impl<M: OnCard> CardSession<M> {
             true => Some([Stream::new(context)?, Stream::new(context)?]),
             false => None,
         };
-        let events = (0..6).map(|_| Event::new(context)).collect::<Result<_, _>>()?;
+        let events = (0..7).map(|_| Event::new(context)).collect::<Result<_, _>>()?;
         let outputs = model.io().outputs.iter().map(|_| HostOutput::new(options)).collect();
+        let pixels = match options.preprocess {
+            PreprocessOn::Gpu => Some(PixelStage::new(&card, options)?),
+            PreprocessOn::Cpu => None,
+        };
         let (shapes, locked) = (Vec::new(), LockedPages::default());
         Ok(Self {
             model,
             shapes,
             outputs,
+            pixels,
             locked,
             events,
             own_streams,
@@ -156,24 +181,52 @@ impl<M: OnCard> CardSession<M> {
         })
     }
 
-    /// Memory on the card for these tensors: anew where their shapes have changed.
-    fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
+    /// Memory on the card for these tensors, anew where their shapes have changed, and for what `images`
+    /// are.
+    fn prepare(&mut self, tensors: &TensorSet, images: Option<Pixels<'_>>) -> Result<(), Error> {
         if !self.shapes.iter().eq(tensors.iter().map(|tensor| &tensor.shape)) {
             self.model.prepare(tensors)?;
             self.moved = false;
             self.shapes = tensors.iter().map(|tensor| tensor.shape).collect();
         }
         if self.options.transfers == Transfers::Pinned {
-            self.locked.hold(&self.card.context, tensors.iter().map(Tensor::bytes))?;
+            let travel = travelling(tensors, images).map(|(_, tensor)| tensor.bytes());
+            self.locked.hold(&self.card.context, travel)?;
         }
-        Ok(())
+        match (&mut self.pixels, images) {
+            (Some(pixels), Some(images)) => pixels.prepare(&self.card, images),
+            _ => Ok(()),
+        }
     }
 
-    fn walk(&mut self, tensors: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
+    /// Runs on `tensors`, of which `images` become one.
+    fn run_with(
+        &mut self,
+        images: Option<Pixels<'_>>,
+        tensors: &TensorSet,
+        marks: &mut Marks<'_>,
+    ) -> Result<(), Error> {
+        marks.enter(Stage::HostToDevice);
+        super::check_count(self.model.io(), tensors)?;
+        self.prepare(tensors, images)?;
+        self.walk(tensors, images, marks)?;
+        self.moved = true;
+        self.read_events(images.is_some(), marks)
+    }
+
+    /// Hands over all stages, and waits until the card is through with them.
+    fn walk(
+        &mut self,
+        tensors: &TensorSet,
+        images: Option<Pixels<'_>>,
+        marks: &mut Marks<'_>,
+    ) -> Result<(), Error> {
         use Boundary::{
-            DownloadEnd, DownloadStart, InferenceEnd, InferenceStart, UploadEnd, UploadStart,
+            DownloadEnd, DownloadStart, InferenceEnd, InferenceStart, PreprocessStart, UploadEnd,
+            UploadStart,
         };
-        let Self { model, outputs, events, own_streams, card, .. } = self;
+        let Self { model, outputs, pixels, events, own_streams, card, .. } = self;
+        let images = pixels.as_ref().zip(images);
         let moves = self.options.transfers != Transfers::None || !self.moved;
         let computes = &card.stream;
         let [uploads, downloads] = match own_streams {
@@ -184,11 +237,19 @@ impl<M: OnCard> CardSession<M> {
         card.context.scope(|scope| {
             if moves {
                 scope.record(event(UploadStart), uploads)?;
-                for (index, tensor) in tensors.iter().enumerate() {
+                for (index, tensor) in travelling(tensors, images.map(|(_, images)| images)) {
                     scope.upload(uploads, tensor.bytes(), model.input(index)?)?;
+                }
+                if let Some((pixels, batch)) = images {
+                    pixels.upload(scope, uploads, batch.images)?;
                 }
                 scope.record(event(UploadEnd), uploads)?;
                 scope.wait_for(event(UploadEnd), computes)?;
+            }
+            if let Some((pixels, batch)) = images {
+                marks.enter(Stage::Preprocess);
+                scope.record(event(PreprocessStart), computes)?;
+                pixels.launch(computes, batch.images, model.input(batch.input.index)?)?;
             }
             marks.enter(Stage::Inference);
             scope.record(event(InferenceStart), computes)?;
@@ -206,23 +267,43 @@ impl<M: OnCard> CardSession<M> {
                 scope.record(event(DownloadEnd), downloads)?;
             }
             marks.enqueued();
-            scope.finish(event(if moves { DownloadEnd } else { InferenceEnd }))?;
-            Ok::<(), Error>(())
-        })?;
-        self.moved = true;
-        let time = |from: Boundary, to: Boundary| -> Result<Nanos, Error> {
-            Ok(self.events[to as usize].since(&self.events[from as usize])?)
+            Ok(scope.finish(event(if moves { DownloadEnd } else { InferenceEnd }))?)
+        })
+    }
+
+    /// Ends the stages by the times that the card has kept.
+    fn read_events(&self, preprocessed: bool, marks: &mut Marks<'_>) -> Result<(), Error> {
+        use Boundary::{
+            DownloadEnd, DownloadStart, InferenceEnd, InferenceStart, PreprocessStart, UploadEnd,
+            UploadStart,
         };
-        let inference = (Stage::Inference, time(InferenceStart, InferenceEnd)?);
-        if self.options.transfers == Transfers::None {
-            marks.device([inference]);
-        } else {
-            let upload = (Stage::HostToDevice, time(UploadStart, UploadEnd)?);
-            let download = (Stage::DeviceToHost, time(DownloadStart, DownloadEnd)?);
-            marks.device([upload, inference, download]);
+        let moves = self.options.transfers != Transfers::None;
+        let stages = [
+            (moves, Stage::HostToDevice, UploadStart, UploadEnd),
+            // It ends where inference begins.
+            (preprocessed, Stage::Preprocess, PreprocessStart, InferenceStart),
+            (true, Stage::Inference, InferenceStart, InferenceEnd),
+            (moves, Stage::DeviceToHost, DownloadStart, DownloadEnd),
+        ];
+        let mut times = [None; 4];
+        for (time, (there, stage, from, to)) in times.iter_mut().zip(stages) {
+            if there {
+                let from = &self.events[from as usize];
+                *time = Some((stage, self.events[to as usize].since(from)?));
+            }
         }
+        marks.device(times.into_iter().flatten());
         Ok(())
     }
+}
+
+/// The tensors that travel to a card, by their numbers: all but the one that `images` become there.
+fn travelling<'a>(
+    tensors: &'a TensorSet,
+    images: Option<Pixels<'_>>,
+) -> impl Iterator<Item = (usize, &'a Tensor)> + Clone {
+    let made = images.map(|images| images.input.index);
+    tensors.iter().enumerate().filter(move |&(index, _)| Some(index) != made)
 }
 
 impl<M: OnCard> Outputs for CardSession<M> {
@@ -245,10 +326,22 @@ impl<M: OnCard> Session for CardSession<M> {
     }
 
     fn run(&mut self, inputs: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
-        marks.enter(Stage::HostToDevice);
-        super::check_count(self.model.io(), inputs)?;
-        self.prepare(inputs)?;
-        self.walk(inputs, marks)
+        self.run_with(None, inputs, marks)
+    }
+
+    fn preprocesses(&mut self) -> Option<&mut dyn RunsImages> {
+        if self.pixels.is_some() { Some(self) } else { None }
+    }
+}
+
+impl<M: OnCard> RunsImages for CardSession<M> {
+    fn run_images(
+        &mut self,
+        images: Pixels<'_>,
+        inputs: &TensorSet,
+        marks: &mut Marks<'_>,
+    ) -> Result<(), Error> {
+        self.run_with(Some(images), inputs, marks)
     }
 }
 

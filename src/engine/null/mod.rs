@@ -60,13 +60,14 @@ impl Engine for Null {
 
     /// It reads no model and has the inputs and outputs of one family.
     fn obstacle(&self, request: &Request<'_>) -> Option<String> {
-        (request.family != FAMILY).then(|| {
+        let other = (request.family != FAMILY).then(|| {
             format!(
                 "engine `null` reads no model and pretends to be one of family `{FAMILY}`, not \
                  `{}`; use that family",
                 request.family
             )
-        })
+        });
+        other.or_else(|| super::card::obstacle(request, request.options.null.card()))
     }
 
     fn remarks(&self, request: &Request<'_>) -> Vec<String> {

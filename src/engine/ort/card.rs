@@ -199,13 +199,20 @@ impl OnCard for OrtOnCard {
 mod onnx;
 
 #[cfg(test)]
+#[path = "../../../tests/host_kernels/mod.rs"]
+mod host_kernels;
+
+#[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{host_kernels::HostKernels, *};
     use crate::{
+        cpu::{Cpu, Instructions},
         device::Device,
-        engine::{Engine, Place, ort::Ort},
+        engine::{Engine, Pixels, Place, ort::Ort},
+        family,
+        image::{Image, Size},
         os::MonotonicClock,
-        scenario::{CardOptions, EngineOptions},
+        scenario::{CardOptions, EngineOptions, FamilyOptions, PreprocessOn},
         tensor::{Outputs, Shape, Tensor},
         timing::{Marks, Span},
     };
@@ -218,11 +225,14 @@ mod tests {
         trtbench_double_script::Card::numbered(1)
     }
 
-    /// Runs this test again in a process that finds a stand-in for the driver.
-    fn again(test: &str) {
+    /// Runs this test again in a process that finds a stand-in for the driver, and, with kernels that
+    /// compute, NVRTC.
+    fn again(test: &str, kernels: Option<&HostKernels>) {
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script.json");
-        let text = Script { foreign_memory: true, ..Script::with_cards([card()]) };
+        let library = kernels.map(|kernels| kernels.library.clone());
+        let cards = Script::with_cards([card()]);
+        let text = Script { foreign_memory: true, kernels: library, ..cards };
         text.write(&script).unwrap();
         let program = std::env::current_exe().unwrap();
         let built = program.with_file_name("libtrtbench_double_cuda.so");
@@ -230,7 +240,9 @@ mod tests {
         let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
         let mut child = Command::new(program);
         child.args(["--exact", &name, "--nocapture"]);
-        child.env("LD_LIBRARY_PATH", folder.path()).env(ENVIRONMENT, script);
+        let path = folder.path();
+        let path = kernels.map_or(path.into(), |kernels| kernels.search_path(path));
+        child.env("LD_LIBRARY_PATH", path).env(ENVIRONMENT, script);
         let output = child.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
@@ -245,18 +257,22 @@ mod tests {
         vec![tensor]
     }
 
-    fn run(session: &mut dyn Session, inputs: &TensorSet) -> crate::timing::Sample {
+    fn marked(work: impl FnOnce(&mut Marks<'_>)) -> crate::timing::Sample {
         let (clock, beacon) = (MonotonicClock::new(), AtomicU8::new(0));
         let mut marks = Marks::new(&clock, &beacon);
         marks.begin();
-        session.run(inputs, &mut marks).unwrap();
+        work(&mut marks);
         marks.finish()
+    }
+
+    fn run(session: &mut dyn Session, inputs: &TensorSet) -> crate::timing::Sample {
+        marked(|marks| session.run(inputs, marks).unwrap())
     }
 
     /// The same model twice: bound, as on a card, and run in the ordinary way. ONNX Runtime's own
     /// kernels compute in memory of the host, which the stand-in takes for a card's: bindings, places,
     /// copies and events are those of a card.
-    fn both(model: &Path, turns: &[TensorSet]) -> Vec<Vec<usize>> {
+    fn loaded(model: &Path, options: CardOptions) -> (CardSession<OrtOnCard>, Box<dyn Session>) {
         let place = Place::cpu(EngineOptions::default());
         let spec = LoadSpec {
             model,
@@ -268,10 +284,14 @@ mod tests {
         };
         let uuid = card().uuid;
         let device = Device { kind: crate::device::Kind::Gpu, name: "card".into(), uuid };
-        let card = Card::open(&device, CardOptions::default()).unwrap();
+        let card = Card::open(&device, options).unwrap();
         let loaded = on_card(&spec, None, (AllocationDevice::CPU, MemoryType::Default)).unwrap();
-        let mut bound = CardSession::new(card, loaded, CardOptions::default()).unwrap();
-        let mut ordinary = Ort.load(&spec).unwrap();
+        (CardSession::new(card, loaded, options).unwrap(), Ort.load(&spec).unwrap())
+    }
+
+    /// Runs both on the same tensors and compares all outputs, whose shapes it gives.
+    fn both(model: &Path, turns: &[TensorSet]) -> Vec<Vec<usize>> {
+        let (mut bound, mut ordinary) = loaded(model, CardOptions::default());
         let mut shapes = Vec::new();
         for inputs in turns {
             let sample = run(&mut bound, inputs);
@@ -294,7 +314,7 @@ mod tests {
         }
         let here = std::env::var_os(ENVIRONMENT).is_some();
         if !here {
-            again(test);
+            again(test, None);
         }
         here
     }
@@ -305,6 +325,60 @@ mod tests {
             let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/models/shapes.onnx");
             let shapes = both(&model, &[inputs(), inputs(), inputs()]);
             assert!(shapes.len() == 3 && shapes.iter().all(|shape| shape[0] == BATCH));
+        }
+    }
+
+    /// The images of a batch, of sizes that change from turn to turn.
+    fn images(turn: usize) -> Vec<Image> {
+        let image = |index: usize| {
+            let (width, height) = (201 + 130 * index + 7 * turn, 317 - 40 * turn);
+            let byte = |at: usize| (at * 7919 / (3 + index) % 251) as u8;
+            Image { width, height, pixels: (0..3 * width * height).map(byte).collect() }
+        };
+        (0..BATCH).map(image).collect()
+    }
+
+    #[test]
+    fn what_the_card_preprocesses_gives_the_detections_of_an_ordinary_run() {
+        const NAME: &str = "what_the_card_preprocesses_gives_the_detections_of_an_ordinary_run";
+        if std::env::var_os(ENVIRONMENT).is_none() {
+            let skip = |missing: &str| {
+                assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{missing}");
+            };
+            let ort = locate(&Place::cpu(EngineOptions::default())).is_ok();
+            match HostKernels::or_skip(skip).filter(|_| ort) {
+                Some(kernels) => return again(NAME, Some(&kernels)),
+                None => {
+                    return assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no runtime");
+                }
+            }
+        }
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/models/shapes.onnx");
+        let options = CardOptions { preprocess: PreprocessOn::Gpu, ..CardOptions::default() };
+        let (mut bound, mut ordinary) = loaded(&model, options);
+        let keys = FamilyOptions::default();
+        let family = family::named("yolov8").unwrap();
+        let mut adapter = family.adapt(ordinary.io(), BATCH, &keys).unwrap();
+        let cpu = Cpu::single(Instructions::best());
+        let (mut inputs, unread) = (adapter.inputs(), adapter.inputs());
+        for turn in 0..4 {
+            let images = images(turn);
+            adapter.preprocess(&images, &cpu, &mut inputs);
+            run(&mut *ordinary, &inputs);
+            let pixels = Pixels { images: &images, input: adapter.image_input().unwrap() };
+            let sample = marked(|marks| {
+                let session = bound.preprocesses().unwrap();
+                session.run_images(pixels, &unread, marks).unwrap();
+            });
+            assert!(sample.span(Span::Preprocess) > Some(crate::unit::Nanos::ZERO));
+            let sizes: Vec<Size> = images.iter().map(Image::size).collect();
+            let mut detections = |outputs: &dyn Outputs| {
+                let mut found = Vec::new();
+                adapter.postprocess(outputs, &sizes, &cpu, &mut found).unwrap();
+                found
+            };
+            assert_eq!(detections(&bound), detections(&*ordinary), "{turn}");
+            assert_eq!(bound.get(0), ordinary.get(0), "{turn}");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
         compatibility::{self, Arithmetic, PrecisionBy, Wish},
     },
     os::printable,
-    scenario::{Optimization, OrtOptions, Precision, Provider},
+    scenario::{Optimization, OrtOptions, Precision, PreprocessOn, Provider},
     tensor::{ModelIo, Outputs, TensorSet, TensorView},
     timing::{Marks, Stage},
 };
@@ -56,10 +56,11 @@ impl Engine for Ort {
         let tensorrt = request.device == Kind::Gpu
             && request.options.ort.provider == Provider::TensorRt
             && request.weights == Some(Precision::Fp32);
-        match request.precision {
+        let other = match request.precision {
             Precision::Fp16 if tensorrt => None,
             _ => request.other_weights(),
-        }
+        };
+        other.or_else(|| super::card::obstacle(request, request.options.ort.card()))
     }
 
     fn wish(&self, request: &Request<'_>) -> Option<Wish> {
@@ -76,7 +77,7 @@ impl Engine for Ort {
             },
             precision_by: if flagged { PrecisionBy::Flag } else { PrecisionBy::Graph },
             opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
-            own_kernels: false,
+            own_kernels: request.options.ort.preprocess == PreprocessOn::Gpu,
         })
     }
 

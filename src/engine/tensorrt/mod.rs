@@ -20,7 +20,7 @@ use crate::{
     },
     model::Format,
     os::printable,
-    scenario::Precision,
+    scenario::{Precision, PreprocessOn},
     tensor::TensorSet,
     tensorrt,
 };
@@ -78,7 +78,7 @@ impl Engine for TensorRt {
             },
             precision_by: if in_graph { PrecisionBy::Graph } else { PrecisionBy::Flag },
             opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
-            own_kernels: false,
+            own_kernels: request.options.tensorrt.preprocess == PreprocessOn::Gpu,
         })
     }
 

@@ -7,6 +7,7 @@ mod avx512;
 mod standard;
 mod sys;
 
+use super::{MIDDLE, PlaneTable};
 use crate::cpu::{Instructions, Work};
 use standard::Standard;
 
@@ -76,6 +77,19 @@ impl Normalise {
         (number, &self.planes[number])
     }
 
+    /// What each plane holds, beside an image and around it, where that is padded with `pad`.
+    pub(super) fn tables(&self, pad: u8) -> [PlaneTable; 3] {
+        let table = |colour: usize| {
+            let (number, plane) = self.plane_of(colour);
+            let (step, middle) = plane.line(MIDDLE);
+            let (values, padding) = (*plane.values, plane.value(pad));
+            (number, PlaneTable { colour: colour as u32, values, padding, step, middle })
+        };
+        let mut tables = [table(0), table(1), table(2)];
+        tables.sort_by_key(|&(number, _)| number);
+        tables.map(|(_, table)| table)
+    }
+
     /// The planes in their order.
     pub(super) fn planes(&self) -> &[Plane; 3] {
         &self.planes
@@ -122,10 +136,15 @@ impl Plane {
         values: &mut [f32],
         instructions: Instructions,
     ) {
+        let (step, middle) = self.line(middle);
+        instructions.run(Interpolate { step, middle, levels, values });
+    }
+
+    /// What one level adds on the line through the outermost levels, and the value of `middle`.
+    fn line(&self, middle: f32) -> (f32, f32) {
         let (low, high) = (f64::from(self.values[0]), f64::from(self.values[255]));
         let step = (high - low) / 255.0;
-        let middle = (f64::from(middle) * step + low) as f32;
-        instructions.run(Interpolate { step: step as f32, middle, levels, values });
+        (step as f32, (f64::from(middle) * step + low) as f32)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Resizing as the projects' own libraries do it on 8 bit images, a row at a time. Knows nothing
 //! of padding, normalisation or models.
 
-use super::{Image, Size};
+use super::{Arithmetic, Image, Size, TapTable};
 use crate::cpu::Instructions;
 use opencv::{Bicubic, Bilinear, Mean};
 use separable::{Lines, Separable};
@@ -32,14 +32,11 @@ pub enum Interpolation {
     Torch,
 }
 
-/// Taken off levels that are computed with as floats: about the mean of what models are trained on.
-pub(super) const MIDDLE: f32 = 128.0;
-
 /// One row of an image brought to another width and height: a third per colour.
 pub(super) enum Row<'a> {
     /// Rounded.
     Levels(&'a [u8]),
-    /// Not rounded, less [`MIDDLE`].
+    /// Not rounded, less [`MIDDLE`](super::MIDDLE).
     Floats(&'a [f32]),
 }
 
@@ -78,6 +75,18 @@ impl Resize {
             Interpolation::Pillow => Plan::Pillow(Pillow::new(from, to)),
             Interpolation::Torch => Plan::Torch(Torch::new(from, to)),
         })
+    }
+
+    /// How taps become levels, and the taps of columns and rows.
+    pub(super) fn recipe(&self) -> (Arithmetic, [TapTable; 2]) {
+        match &self.0 {
+            Plan::Halve(plan) => (Arithmetic::Mean, plan.taps()),
+            Plan::Linear(plan) => (Arithmetic::Bilinear, plan.taps()),
+            Plan::Cubic(plan) => (Arithmetic::Bicubic, plan.taps()),
+            Plan::Warp(plan) => (Arithmetic::Thirtyseconds, plan.taps()),
+            Plan::Pillow(plan) => (Arithmetic::Pillow, plan.taps()),
+            Plan::Torch(plan) => (Arithmetic::Floats, plan.taps()),
+        }
     }
 
     /// Hands the rows of `image`, resized to `to`, to `take`, from the first to the last.

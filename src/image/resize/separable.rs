@@ -2,7 +2,7 @@
 //! along x is kept until no row needs it any more.
 
 use super::{
-    super::Image,
+    super::{Image, TapTable},
     spread::{Columns, Source},
 };
 use crate::cpu::{Instructions, Work};
@@ -33,6 +33,8 @@ pub(super) struct Taps<const K: usize> {
 
 /// Source positions and weights of every output column and row.
 pub(super) struct Separable<F, const K: usize> {
+    /// Pixels of a source row.
+    width: usize,
     columns: Columns<K>,
     rows: Vec<Taps<K>>,
     /// For every source row the one that is resized after it.
@@ -77,7 +79,14 @@ impl<F: Kernel<K>, const K: usize> Separable<F, K> {
     pub fn new(width: usize, columns: &[Taps<K>], rows: Vec<Taps<K>>) -> Self {
         let columns = Columns::new(columns.iter().map(|taps| taps.neighbours(width)));
         let followers = followers(&rows);
-        Self { columns, rows, followers, kernel: std::marker::PhantomData }
+        Self { width, columns, rows, followers, kernel: std::marker::PhantomData }
+    }
+
+    /// What columns and rows are made of.
+    pub fn taps(&self) -> [TapTable; 2] {
+        let row = |row: &Taps<K>| row.at.into_iter().zip(row.weights.map(i32::from));
+        let rows = TapTable::whole(self.rows.iter().map(row));
+        [TapTable::whole(self.columns.taps(self.width)), rows]
     }
 
     /// Writes output row `y` of `image` to `levels`: a third of it per colour.

@@ -5,8 +5,8 @@
 //! axis); PyTorch `aten/src/ATen/native/cpu/UpSampleKernel.cpp` (floats).
 
 use super::{
-    super::{Image, Size},
-    MIDDLE, thirds,
+    super::{Image, MIDDLE, Size, TapTable},
+    thirds,
 };
 use crate::cpu::{InstructionSet, Instructions, Work};
 use std::ops::{AddAssign, Mul, Range};
@@ -26,7 +26,7 @@ pub(super) struct Pillow {
     rows: Windows<i32>,
 }
 
-/// PyTorch's arithmetic on floats, here on levels less [`MIDDLE`](super::MIDDLE): normalising before or after is
+/// PyTorch's arithmetic on floats, here on levels less [`MIDDLE`]: normalising before or after is
 /// the same but for rounding, and sums as small as those of normalised values round as little.
 pub(super) struct Torch {
     columns: Windows<f32>,
@@ -190,6 +190,14 @@ impl<T: Copy> Windows<T> {
         (self.pixels[index].clone(), weights)
     }
 
+    /// The pixels and weights of every window.
+    fn taps(&self) -> impl Iterator<Item = impl Iterator<Item = (usize, T)>> {
+        (0..self.len()).map(|index| {
+            let (pixels, weights) = self.window(index);
+            pixels.zip(weights.iter().copied())
+        })
+    }
+
     fn len(&self) -> usize {
         self.pixels.len()
     }
@@ -223,6 +231,11 @@ impl Pillow {
         let total: f64 = raw.iter().sum();
         let weight = |w: &f64| (0.5 + w / total * UNIT) as i32;
         (first, raw.iter().map(weight).collect())
+    }
+
+    /// What columns and rows are made of.
+    pub(super) fn taps(&self) -> [TapTable; 2] {
+        [&self.columns, &self.rows].map(|axis| TapTable::whole(axis.taps()))
     }
 
     /// Makes room for a new image.
@@ -291,6 +304,11 @@ impl Torch {
         let raw: Vec<f32> = (first..end).map(|p| (1.0 - distance(p).abs()).max(0.0)).collect();
         let total: f32 = raw.iter().sum();
         (first, raw.iter().map(|w| w / total).collect())
+    }
+
+    /// What columns and rows are made of.
+    pub(super) fn taps(&self) -> [TapTable; 2] {
+        [&self.columns, &self.rows].map(|axis| TapTable::floats(axis.taps()))
     }
 
     /// Makes room for a new image.

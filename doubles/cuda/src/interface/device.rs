@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{
     env,
-    ffi::{CStr, c_char, c_int, c_uint},
+    ffi::{CStr, c_char, c_int, c_uint, c_void},
     ptr,
 };
 use trtbench_double_script::{Buffer, Card, Out, PciAddress, calls};
@@ -28,6 +28,11 @@ calls! {
     fn cuDriverGetVersion(version: Out<'_, c_int>) on Library => |driver| {
         put(version, || Ok(driver.script.cuda_version))
     };
+    // Tables of functions that NVIDIA does not document; NVRTC asks for one and does without.
+    fn cuGetExportTable(
+        _table: *mut *const c_void,
+        _id: *const [u8; 16],
+    ) on Library => |_| Err(Code::ERROR_NOT_FOUND);
     fn cuDeviceGetCount(
         count: Out<'_, c_int>,
     ) on System => |driver| put(count, || Ok(driver.count()));

@@ -5,6 +5,7 @@ use super::put;
 use crate::{
     code::{Answer, Code},
     driver::Subject::{Current, Stream},
+    kernels::Arguments,
     module::{Grid, Image},
     table::Handle,
 };
@@ -37,12 +38,13 @@ calls! {
         threads_z: c_uint,
         _shared_bytes: c_uint,
         stream: Handle,
-        _parameters: *mut *mut c_void,
+        parameters: *mut *mut c_void,
         _extra: *mut *mut c_void,
     ) on Stream(stream) => |driver| {
         let blocks = [blocks_x, blocks_y, blocks_z];
         let threads = [threads_x, threads_y, threads_z];
-        driver.launch(function, Grid { blocks, threads }, driver.stream(stream)?)
+        let arguments = Arguments(parameters.cast());
+        driver.launch(function, Grid { blocks, threads }, arguments, driver.stream(stream)?)
     };
 }
 

@@ -55,6 +55,15 @@ impl<const K: usize> Columns<K> {
         }
     }
 
+    /// The pixels and weights of every column of a row of `width` pixels; what lies beyond its end
+    /// weighs nothing.
+    pub fn taps(&self, width: usize) -> impl Iterator<Item = impl Iterator<Item = (usize, i32)>> {
+        self.starts.iter().zip(&self.weights).map(move |(&start, weights)| {
+            let pixel = move |tap: usize| (start as usize / 3 + tap).min(width - 1);
+            (0..K).map(pixel).zip(weights.map(i32::from))
+        })
+    }
+
     /// How many columns there are before the first that has not `bytes` bytes from its start to
     /// the end of a row of `length`; a multiple of [`BLOCK`].
     #[cfg(target_arch = "x86_64")]

@@ -69,6 +69,22 @@ impl TensorRtOnCard {
         Ok(self.context.profile(stream)?)
     }
 
+    /// Records inference as a graph. It runs once before: TensorRT prepares itself in the first run
+    /// of a shape, which no graph may hold.
+    fn record(&mut self) -> Result<(), Error> {
+        let (card, stream) = (self.card.clone(), Stream::new(&self.card)?);
+        card.scope(|scope| {
+            scope.use_stream(&stream);
+            for index in 0..self.io.inputs.len() {
+                stream.clear(self.input(index)?)?;
+            }
+            self.context.enqueue(&stream).map_err(|error| self.blame(error))
+        })?;
+        let recorded = stream.capture(|stream| self.context.enqueue(stream));
+        self.graph = Some(recorded.map_err(|error| self.blame(error))?);
+        Ok(())
+    }
+
     /// What a failed inference is to be blamed on: a card that is lost says so itself, with the code
     /// that TensorRT leaves out.
     fn blame(&self, error: tensorrt::Error) -> Error {
@@ -186,7 +202,7 @@ impl OnCard for TensorRtOnCard {
         }
         let outputs = self.io.outputs.clone();
         self.shapes = outputs.iter().map(|output| self.place(output)).collect::<Result<_, _>>()?;
-        Ok(())
+        if self.records_graph { self.record() } else { Ok(()) }
     }
 
     fn input(&self, index: usize) -> Result<DeviceSlice<'_>, Error> {
@@ -196,20 +212,12 @@ impl OnCard for TensorRtOnCard {
     }
 
     fn enqueue(&mut self, stream: &Stream) -> Result<(), Error> {
-        if !self.records_graph {
-            let enqueued = self.context.enqueue(stream);
-            return enqueued.map_err(|error| self.blame(error));
-        }
-        if self.graph.is_none() {
-            // Once outside: TensorRT prepares itself in the first run of a shape, which no graph
-            // may hold.
-            let enqueued = self.context.enqueue(stream);
-            enqueued.map_err(|error| self.blame(error))?;
-            self.graph = Some(stream.capture(|stream| self.context.enqueue(stream))?);
-        }
         match &self.graph {
             Some(graph) => Ok(stream.launch(graph)?),
-            None => Ok(()),
+            None => {
+                let enqueued = self.context.enqueue(stream);
+                enqueued.map_err(|error| self.blame(error))
+            }
         }
     }
 

@@ -117,7 +117,7 @@ impl Checker<'_> {
         let models = self.models(&file.model, &file.postprocess)?;
         let images = self.images(&file.input.images)?;
         self.enough_images(&file.matrix, images.len())?;
-        let engine = self.engines(file.engine)?;
+        let engine = self.engines(file.engine, &file.matrix.batch)?;
         let device = self.devices(file.device)?;
         Ok(Scenario {
             name: file.name,

@@ -23,7 +23,11 @@ impl Checker<'_> {
     }
 
     /// Options of engines, paths absolute.
-    pub(super) fn engines(&self, options: EngineOptions) -> Result<EngineOptions, Invalid> {
+    pub(super) fn engines(
+        &self,
+        options: EngineOptions,
+        batches: &[u32],
+    ) -> Result<EngineOptions, Invalid> {
         let EngineOptions { mut ort, mut tensorrt, null } = options;
         let absolute = |path: PathBuf| resolved(&self.base.join(path));
         ort.library = ort.library.map(absolute);
@@ -38,6 +42,8 @@ impl Checker<'_> {
             self.within(&format!("engine.tensorrt.{key}"), value, low, high)
         };
         within("build_timeout_seconds", tensorrt.build_timeout_seconds, 1.0, 86_400.0)?;
+        within("contexts", tensorrt.contexts.into(), 1.0, 16.0)?;
+        self.contexts(tensorrt.contexts, batches)?;
         if let Some(mib) = tensorrt.workspace_mib {
             within("workspace_mib", mib as f64, 1.0, 1e6)?;
         }
@@ -45,6 +51,20 @@ impl Checker<'_> {
             within("optimization_level", level.into(), 0.0, 5.0)?;
         }
         Ok(EngineOptions { ort, tensorrt, null })
+    }
+
+    /// Contexts share every batch evenly.
+    fn contexts(&self, contexts: u32, batches: &[u32]) -> Result<(), Invalid> {
+        match batches.iter().find(|batch| !batch.is_multiple_of(contexts)) {
+            None => Ok(()),
+            Some(batch) => self.refuse(
+                "engine.tensorrt.contexts",
+                format!(
+                    "{contexts} contexts cannot share a batch of {batch} evenly; use batches that are \
+                     multiples of {contexts}, or contexts = 1"
+                ),
+            ),
+        }
     }
 
     fn streams(&self, key: &str, streams: u32) -> Result<(), Invalid> {

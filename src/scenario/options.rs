@@ -65,6 +65,8 @@ pub struct TensorRtOptions {
     pub workspace_mib: Option<u64>,
     /// How long TensorRT looks for faster kernels, 0 to 5; without it its own default. From 8.6 on.
     pub optimization_level: Option<u8>,
+    /// Execution contexts that share a batch evenly, each in a stream of its own, at the same time.
+    pub contexts: u32,
     /// Whether built engines are kept for later runs.
     pub engine_cache: bool,
     /// Whether measured times of kernels are kept for later builds.
@@ -255,6 +257,7 @@ impl Default for TensorRtOptions {
             profile: Profile::default(),
             workspace_mib: None,
             optimization_level: None,
+            contexts: 1,
             engine_cache: true,
             timing_cache: true,
             build_timeout_seconds: 3600.0,

@@ -73,6 +73,38 @@ fn stages_on_each_card_take_the_time_that_the_card_says_to_the_nanosecond() {
 }
 
 #[test]
+fn contexts_share_a_batch_in_streams_of_their_own() {
+    let all = Script::with_cards(super::simulated::two_cards());
+    for keys in ["contexts = 2", "contexts = 4\nstreams = 3"] {
+        let machine = Machine::with_axes(&all, ["8.6.1", "11.1.0"], "batch = [4]", keys);
+        machine.run("out", &[]).succeeds();
+        let launches = super::launches(&machine.sandbox);
+        assert_eq!(launches.len(), 4, "two cards, two launches");
+        // At the same time: as long as one of them.
+        assert_times(&launches, &all.cards, true);
+        assert_all_freed(&machine.doubles);
+    }
+    // The stand-in plays what is in a graph one after the other.
+    let machine = Machine::with_axes(
+        &all,
+        ["8.6.1", "11.1.0"],
+        "batch = [2]",
+        "contexts = 2\ncuda_graph = true",
+    );
+    machine.run("out", &[]).succeeds();
+    for launch in super::launches(&machine.sandbox) {
+        let card = all.cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
+        let both = 2 * (LAYERS * card.timing.kernel_ns + card.timing.memset_ns);
+        let inference = launch.samples.iter().map(|sample| sample.span(Span::Inference));
+        assert!(inference.flatten().all(|time| time.0 == both));
+    }
+    assert_all_freed(&machine.doubles);
+    let machine = Machine::new(&all, "contexts = 2");
+    let ran = machine.run("out", &[]);
+    ran.fails(2, &["engine.tensorrt.contexts", "cannot share a batch of 1 evenly"]);
+}
+
+#[test]
 fn build_time_and_size_are_columns_of_the_results() {
     let machine = Machine::new(&script(), "");
     machine.run("out", &[]).succeeds();

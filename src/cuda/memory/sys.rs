@@ -95,11 +95,6 @@ impl DeviceSlice<'_> {
     pub fn bytes(self) -> usize {
         self.bytes
     }
-
-    /// The first `bytes` of it; `None` if it has not that many.
-    pub fn first(self, bytes: usize) -> Option<Self> {
-        (bytes <= self.bytes).then_some(Self { bytes, ..self })
-    }
 }
 
 impl HostMemory {

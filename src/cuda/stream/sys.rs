@@ -118,8 +118,7 @@ impl<'env> Scope<'env> {
     /// The driver's word.
     pub fn record(&self, event: &'env Event, stream: &'env Stream) -> Result<(), Error> {
         self.use_stream(stream);
-        // SAFETY: both handles live.
-        check("cuEventRecord", unsafe { sys::cuEventRecord(event.raw, stream.raw) })
+        stream.mark(event)
     }
 
     /// Lets the stream wait until the event has been reached.
@@ -128,8 +127,7 @@ impl<'env> Scope<'env> {
     /// The driver's word.
     pub fn wait_for(&self, event: &'env Event, stream: &'env Stream) -> Result<(), Error> {
         self.use_stream(stream);
-        // SAFETY: both handles live; the flags must be zero.
-        check("cuStreamWaitEvent", unsafe { sys::cuStreamWaitEvent(stream.raw, event.raw, 0) })
+        stream.follow(event)
     }
 
     /// Says that others hand work to this stream too, so that it is waited for.
@@ -222,6 +220,24 @@ impl Stream {
         // not the host's.
         let result = unsafe { sys::cuMemsetD8Async(memory.address(), 0, memory.bytes(), self.raw) };
         check("cuMemsetD8Async", result)
+    }
+
+    /// Notes in the stream when all before is done, without waiting for it ever.
+    ///
+    /// # Errors
+    /// The driver's word.
+    pub fn mark(&self, event: &Event) -> Result<(), Error> {
+        // SAFETY: both handles live; the driver keeps what is still to be reached.
+        check("cuEventRecord", unsafe { sys::cuEventRecord(event.raw, self.raw) })
+    }
+
+    /// Lets the stream wait until the event has been reached.
+    ///
+    /// # Errors
+    /// The driver's word.
+    pub fn follow(&self, event: &Event) -> Result<(), Error> {
+        // SAFETY: both handles live; the flags must be zero.
+        check("cuStreamWaitEvent", unsafe { sys::cuStreamWaitEvent(self.raw, event.raw, 0) })
     }
 
     /// Launches a graph, without waiting for it ever.

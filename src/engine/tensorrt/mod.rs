@@ -4,6 +4,7 @@
 mod calibration;
 mod construct;
 mod keep;
+mod lanes;
 mod layers;
 mod library;
 mod recipe;

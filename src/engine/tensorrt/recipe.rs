@@ -143,6 +143,21 @@ fn in_graph(asked: Precision, signature: &Signature, library: &Library) -> Resul
     )))
 }
 
+/// Images of a batch for each of the contexts that share it.
+///
+/// # Errors
+/// [`Error::Unsupported`] where it cannot be shared evenly.
+pub fn part(spec: &LoadSpec<'_>) -> Result<usize, Error> {
+    let contexts = spec.place.options.tensorrt.contexts as usize;
+    if spec.batch.is_multiple_of(contexts) {
+        return Ok(spec.batch / contexts);
+    }
+    Err(Error::Unsupported(format!(
+        "engine.tensorrt.contexts = {contexts} share a batch evenly, and {} is no multiple of that",
+        spec.batch
+    )))
+}
+
 /// The shapes for which the engine is built: those of the cell's batch alone, or of all batches.
 fn profile(
     spec: &LoadSpec<'_>,
@@ -150,13 +165,14 @@ fn profile(
     io: &ModelIo,
     feed: &mut dyn Feed,
 ) -> Result<Vec<InputRange>, Error> {
-    let all = spec.place.batches.iter().map(|&batch| batch as usize);
+    let part = part(spec)?;
+    let contexts = options.contexts as usize;
+    let all = spec.place.batches.iter().map(|&batch| (batch as usize).div_ceil(contexts));
     let batches = match options.profile {
-        Profile::Batch => [spec.batch; 2],
-        Profile::Range => [
-            all.clone().min().unwrap_or(spec.batch).min(spec.batch),
-            all.max().unwrap_or(spec.batch).max(spec.batch),
-        ],
+        Profile::Batch => [part; 2],
+        Profile::Range => {
+            [all.clone().min().unwrap_or(part).min(part), all.max().unwrap_or(part).max(part)]
+        }
     };
     let smallest = feed.inputs(io, batches[0])?;
     let largest = feed.inputs(io, batches[1])?;

@@ -1,6 +1,6 @@
 //! A TensorRT engine on a card.
 
-use super::{library, open_card, recipe};
+use super::{lanes::Lanes, library, open_card, recipe};
 use crate::{
     cuda::{Context, DeviceMemory, DeviceSlice, Graph, Stream},
     engine::{
@@ -11,14 +11,14 @@ use crate::{
     os::printable,
     scenario::Precision,
     tensor::{Dim, ModelIo, Shape, TensorInfo, TensorSet},
-    tensorrt::{self, Engine, ExecutionContext},
+    tensorrt::{self, Engine},
 };
 
 /// Fields are dropped in order: the graph before what it was recorded of.
 pub struct TensorRtOnCard {
     graph: Option<Graph>,
     records_graph: bool,
-    context: ExecutionContext,
+    lanes: Lanes,
     card: Context,
     io: ModelIo,
     /// Of each output, if it is known before inference.
@@ -66,7 +66,7 @@ impl TensorRtOnCard {
     /// # Errors
     /// The library's words.
     pub fn profile(&mut self, stream: &Stream) -> Result<Vec<(String, f32)>, Error> {
-        Ok(self.context.profile(stream)?)
+        Ok(self.lanes.first().profile(stream)?)
     }
 
     /// Records inference as a graph. It runs once before: TensorRT prepares itself in the first run
@@ -78,9 +78,9 @@ impl TensorRtOnCard {
             for index in 0..self.io.inputs.len() {
                 stream.clear(self.input(index)?)?;
             }
-            self.context.enqueue(&stream).map_err(|error| self.blame(error))
+            self.lanes.enqueue(&stream).map_err(|error| self.blame(error))
         })?;
-        let recorded = stream.capture(|stream| self.context.enqueue(stream));
+        let recorded = stream.capture(|stream| self.lanes.enqueue(stream));
         self.graph = Some(recorded.map_err(|error| self.blame(error))?);
         Ok(())
     }
@@ -97,7 +97,7 @@ impl TensorRtOnCard {
         Ok(Self {
             graph: None,
             records_graph: spec.place.options.tensorrt.cuda_graph,
-            context: engine.context()?,
+            lanes: Lanes::new(engine, &card, spec.place.options.tensorrt.contexts as usize)?,
             card,
             shapes: Vec::with_capacity(io.outputs.len()),
             io,
@@ -113,20 +113,20 @@ impl TensorRtOnCard {
 
     /// Makes room for an output; one whose shape depends on what is found gets it when it is known.
     fn place(&mut self, output: &TensorInfo) -> Result<Option<Shape>, Error> {
-        let name = output.name.as_str();
-        let lengths = self.context.shape(name)?;
-        match shape(&lengths) {
+        let (name, count) = (output.name.as_str(), self.lanes.count());
+        let lengths = self.lanes.first().shape(name)?;
+        match shape(&lengths, count) {
             Some(shape) => {
                 let bytes = shape.elements() * output.dtype.bytes().unwrap_or(8);
-                self.context.give(name, DeviceMemory::new(&self.card, bytes)?)?;
+                self.lanes.give(name, DeviceMemory::new(&self.card, bytes)?)?;
                 Ok(Some(shape))
             }
-            None if self.records_graph => Err(Error::Unsupported(format!(
-                "cuda_graph needs outputs of a known shape, that of `{name}` depends on what is \
-                 found; export the model without NMS, or leave cuda_graph out"
+            None if self.records_graph || count > 1 => Err(Error::Unsupported(format!(
+                "cuda_graph and contexts need outputs of a known shape, that of `{name}` depends on \
+                 what is found; export the model without NMS, or leave these keys out"
             ))),
             None => {
-                self.context.allocate_output(name)?;
+                self.lanes.first().allocate_output(name)?;
                 Ok(None)
             }
         }
@@ -153,8 +153,9 @@ fn io(engine: &Engine) -> Result<ModelIo, Error> {
     Ok(io)
 }
 
-/// Refuses an engine that was not built for the batch that is asked for.
+/// Refuses an engine that was not built for the batch that is asked for, shared by its contexts.
 fn fits_batch(spec: &LoadSpec<'_>, engine: &Engine, io: &ModelIo) -> Result<(), Error> {
+    let part = recipe::part(spec)? as i64;
     let images = io.inputs.iter().filter(|input| input.rank() == Some(4));
     for input in images {
         let fixed = input.fixed(0).map(|n| (n as i64, n as i64));
@@ -162,22 +163,24 @@ fn fits_batch(spec: &LoadSpec<'_>, engine: &Engine, io: &ModelIo) -> Result<(), 
         let Some((low, high)) = fixed.or(range.map(|[min, _, max]| (min[0], max[0]))) else {
             continue;
         };
-        if !(low..=high).contains(&(spec.batch as i64)) {
+        if !(low..=high).contains(&part) {
             let model = printable(spec.model);
             return Err(Error::Unsupported(format!(
-                "the engine of {model} was built for batches of {low} to {high}, {} were asked for; \
-                 use one of these, or give the ONNX file, of which an engine is built for each batch",
-                spec.batch
+                "the engine of {model} was built for batches of {low} to {high}, {part} were asked for; \
+                 use one of these, or give the ONNX file, of which an engine is built for each batch"
             )));
         }
     }
     Ok(())
 }
 
-/// A shape in which nothing is left open.
-fn shape(lengths: &[i64]) -> Option<Shape> {
-    let lengths: Vec<usize> =
+/// The shape of `parts` tensors of that shape, one after the other, in which nothing is left open.
+fn shape(lengths: &[i64], parts: usize) -> Option<Shape> {
+    let mut lengths: Vec<usize> =
         lengths.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<_>>()?;
+    if let Some(images) = lengths.first_mut() {
+        *images *= parts;
+    }
     Shape::new(&lengths)
 }
 
@@ -193,12 +196,15 @@ impl OnCard for TensorRtOnCard {
     fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {
         self.graph = None;
         for (tensor, input) in tensors.iter().zip(&self.io.inputs) {
-            let lengths: Vec<i64> = tensor.shape.dims().iter().map(|&n| n as i64).collect();
+            let mut lengths: Vec<i64> = tensor.shape.dims().iter().map(|&n| n as i64).collect();
+            if let Some(images) = lengths.first_mut() {
+                *images /= self.lanes.count() as i64;
+            }
             if input.dims.iter().flatten().any(|dim| matches!(dim, Dim::Dynamic(_))) {
-                self.context.set_shape(&input.name, &lengths)?;
+                self.lanes.set_shape(&input.name, &lengths)?;
             }
             let memory = DeviceMemory::new(&self.card, tensor.bytes().len())?;
-            self.context.give(&input.name, memory)?;
+            self.lanes.give(&input.name, memory)?;
         }
         let outputs = self.io.outputs.clone();
         self.shapes = outputs.iter().map(|output| self.place(output)).collect::<Result<_, _>>()?;
@@ -207,7 +213,7 @@ impl OnCard for TensorRtOnCard {
 
     fn input(&self, index: usize) -> Result<DeviceSlice<'_>, Error> {
         let name = Self::name_of(&self.io.inputs, index)?;
-        let memory = self.context.memory(name);
+        let memory = self.lanes.memory(name);
         memory.ok_or_else(|| Error::Failed(format!("input `{name}` has no memory")))
     }
 
@@ -215,7 +221,7 @@ impl OnCard for TensorRtOnCard {
         match &self.graph {
             Some(graph) => Ok(stream.launch(graph)?),
             None => {
-                let enqueued = self.context.enqueue(stream);
+                let enqueued = self.lanes.enqueue(stream);
                 enqueued.map_err(|error| self.blame(error))
             }
         }
@@ -226,11 +232,11 @@ impl OnCard for TensorRtOnCard {
         let dtype = self.io.outputs[index].dtype;
         let known = match self.shapes.get(index).copied().flatten() {
             Some(known) => Some(known),
-            None => shape(&self.context.shape(name)?),
+            None => shape(&self.lanes.shape(name)?, 1),
         };
-        let place = known.zip(self.context.memory(name)).and_then(|(shape, memory)| {
+        let place = known.zip(self.lanes.memory(name)).and_then(|(shape, memory)| {
             let bytes = shape.elements() * dtype.bytes()?;
-            Some(Output { memory: memory.first(bytes)?, shape, dtype })
+            Some(Output { memory: memory.part(0..bytes).ok()?, shape, dtype })
         });
         place.ok_or_else(|| {
             Error::Failed(format!("output `{name}` is no tensor of a known type and shape"))

@@ -16,7 +16,7 @@ use crate::{
     },
     unit::Bytes,
 };
-use std::{collections::HashMap, ffi::CStr, ptr, rc::Rc};
+use std::{collections::HashMap, ffi::CStr, ops::Range, ptr, rc::Rc};
 
 /// Loads engines.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct ExecutionContext {
     // Dropped before what it points to.
     object: Owned<classes::Context>,
     engine: Engine,
-    memory: HashMap<String, DeviceMemory>,
+    memory: HashMap<String, (Rc<DeviceMemory>, Range<usize>)>,
     allocators: HashMap<String, Allocator>,
 }
 
@@ -249,11 +249,17 @@ impl ExecutionContext {
         dims.lengths(self.engine.abi()).ok_or_else(|| Error::said(STEP, mark))
     }
 
-    /// Gives a tensor memory, in place of what it had. Nothing may be at work with the old one.
+    /// Gives a tensor these bytes of memory, in place of what it had. Nothing may be at work with the
+    /// old one.
     ///
     /// # Errors
     /// The library's words, where there is no such tensor.
-    pub fn give(&mut self, tensor: &str, memory: DeviceMemory) -> Result<(), Error> {
+    pub fn give(
+        &mut self,
+        tensor: &str,
+        memory: &Rc<DeviceMemory>,
+        part: Range<usize>,
+    ) -> Result<(), Error> {
         let (name, mark) = (c_string(tensor)?, journal::mark());
         if self.engine.tensor(&name).on_host {
             return Err(Error::Misuse(format!(
@@ -261,11 +267,12 @@ impl ExecutionContext {
                  model with fixed shapes there"
             )));
         }
-        let address = ptr::with_exposed_provenance_mut(memory.slice().address() as usize);
+        let place = memory.slice().part(part.clone())?;
+        let address = ptr::with_exposed_provenance_mut(place.address() as usize);
         // SAFETY: the context lives, and the memory stays until other is given or the context is gone.
         let set = unsafe { self.methods().set_address(self.handle(), name.as_ptr(), address) };
         self.succeeded(set, mark)?;
-        self.memory.insert(tensor.to_owned(), memory);
+        self.memory.insert(tensor.to_owned(), (Rc::clone(memory), part));
         Ok(())
     }
 
@@ -273,13 +280,24 @@ impl ExecutionContext {
     /// inference filled.
     pub fn memory(&self, tensor: &str) -> Option<DeviceSlice<'_>> {
         let Some(allocator) = self.allocators.get(tensor) else {
-            return self.memory.get(tensor).map(DeviceMemory::slice);
+            return self
+                .memory
+                .get(tensor)
+                .and_then(|(all, part)| all.slice().part(part.clone()).ok());
         };
         let lengths = allocator.lengths()?;
         let element = self.engine.tensor(&c_string(tensor).ok()?).element;
         let length = |length: &i64| usize::try_from(*length).unwrap_or(0);
         let elements: usize = lengths.iter().map(length).product();
         allocator.memory(elements.saturating_mul(element.bytes().unwrap_or(1)))
+    }
+
+    /// All of the memory of which a tensor was given a part.
+    pub fn whole(&self, tensor: &str) -> Option<DeviceSlice<'_>> {
+        match self.memory.get(tensor) {
+            Some((all, _)) => Some(all.slice()),
+            None => self.memory(tensor),
+        }
     }
 
     /// Lets an output whose shape depends on what is computed get its memory as it is needed.

@@ -127,6 +127,8 @@ fn an_interrupt_ends_a_build_at_once_and_nothing_is_lost() {
         "out",
         "--set",
         "measure.max_samples=5",
+        "--set",
+        "measure.max_seconds=4",
     ]);
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);

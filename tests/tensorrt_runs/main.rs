@@ -58,7 +58,8 @@ impl Machine {
     /// Runs the scenario into `out`.
     fn run(&self, out: &str, more: &[&str]) -> Ran {
         let mut arguments = vec!["run", "cards.toml", "--out", out];
-        arguments.extend(["--set", "measure.max_samples=5"]);
+        // Ended by the number of iterations, however busy the machine is.
+        arguments.extend(["--set", "measure.max_samples=5", "--set", "measure.max_seconds=4"]);
         arguments.extend(more);
         self.ran(&arguments)
     }

@@ -67,7 +67,7 @@ impl<'a> Surroundings<'a> {
         let mut best: Option<Vec<Finding>> = None;
         for tensorrt in tensorrt.map_or_else(|| self.tensorrt(place), |one| vec![told(one)]) {
             for cudnn in self.loaded(LibraryKind::Cudnn) {
-                for runtime in self.loaded(LibraryKind::CudaRuntime) {
+                for runtime in self.cuda() {
                     let facts = facts(tensorrt.clone(), cudnn.clone(), runtime);
                     let findings = judge(&facts, wish);
                     if best.as_ref().is_none_or(|best| rank(&findings) < rank(best)) {
@@ -92,6 +92,15 @@ impl<'a> Surroundings<'a> {
         match &place.device_options.tensorrt_library {
             Some(path) => vec![self.at(path).map_or(compatibility::Library::NotFound, told)],
             None => self.loaded(LibraryKind::Tensorrt),
+        }
+    }
+
+    /// CUDA's runtime, or, where a library brings its own within it, cuBLAS, which is of a CUDA too.
+    fn cuda(&self) -> Vec<compatibility::Library> {
+        let runtimes = self.loaded(LibraryKind::CudaRuntime);
+        match runtimes.as_slice() {
+            [compatibility::Library::NotFound] => self.loaded(LibraryKind::Cublas),
+            _ => runtimes,
         }
     }
 

@@ -93,6 +93,10 @@ const ADVICE: &[(&str, &str)] = &[
         "serialization version",
         "the engine was built by another release: build it anew with this library",
     ),
+    (
+        "libnvinfer_builder_resource",
+        "add the folder of TensorRT's libraries to LD_LIBRARY_PATH: this one is looked for by its name",
+    ),
     ("version tag", "the engine was built by another release: build it anew with this library"),
     ("incompatible device", "the engine was built for another card: build it anew on this one"),
     ("different device", "the engine was built for another card: build it anew on this one"),

@@ -122,6 +122,14 @@ fn parser_file(library: &Path, release: Release) -> Result<PathBuf, Error> {
     Ok(found)
 }
 
+/// The library with TensorRT's own plugins: beside the library, or where the loader looks. The parser of 8
+/// needs it too, and does not look beside itself.
+fn plugin_file(library: &Path, release: Release) -> Option<PathBuf> {
+    let name = format!("libnvinfer_plugin.so.{}", release.major);
+    let wanted = release.product == Product::TensorRt;
+    wanted.then(|| SearchPath::system().resolve(&name, &folders(library))).flatten()
+}
+
 /// Folders of a library, that of the file behind its links included.
 fn folders(library: &Path) -> Vec<PathBuf> {
     let real = library.canonicalize().unwrap_or_default();

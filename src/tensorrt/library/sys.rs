@@ -1,7 +1,7 @@
 //! Loads the libraries and calls their few plain functions.
 #![allow(unsafe_code)]
 
-use super::{file, folders, identify, known, parser_file};
+use super::{file, identify, known, parser_file, plugin_file};
 use crate::{
     cuda,
     tensorrt::{
@@ -15,6 +15,7 @@ use crate::{
 };
 use std::{
     cell::OnceCell,
+    ffi::c_char,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -32,6 +33,7 @@ struct Loaded {
     classes: Classes,
     functions: &'static libloading::Library,
     parser: OnceCell<Parsing>,
+    plugins: OnceCell<()>,
 }
 
 /// The ONNX parser, loaded.
@@ -45,6 +47,8 @@ struct Parsing {
 type Number = unsafe extern "C" fn() -> i32;
 /// `createInferBuilder_INTERNAL` and `createInferRuntime_INTERNAL`.
 type Create = unsafe extern "C" fn(Pointer, i32) -> Pointer;
+/// `initLibNvInferPlugins`.
+type AddPlugins = unsafe extern "C" fn(Pointer, *const c_char) -> bool;
 /// `createNvOnnxParser_INTERNAL`.
 type CreateParser = unsafe extern "C" fn(Pointer, Pointer, i32) -> Pointer;
 
@@ -73,8 +77,8 @@ impl Library {
         let (release, abi) = known(&path, product, major, number)?;
         let table = Table::infer(release).map_err(Error::Unavailable)?;
         let classes = Classes::find(&table).map_err(Error::Unavailable)?;
-        let parser = OnceCell::new();
-        Ok(Self(Rc::new(Loaded { path, release, abi, classes, functions, parser })))
+        let (parser, plugins) = (OnceCell::new(), OnceCell::new());
+        Ok(Self(Rc::new(Loaded { path, release, abi, classes, functions, parser, plugins })))
     }
 
     /// Which release it is.
@@ -105,6 +109,7 @@ impl Library {
                 self.0.release
             )));
         }
+        self.add_plugins();
         let object = self.create("createInferBuilder_INTERNAL", "the builder", card)?;
         Ok(Builder::new(self.clone(), object))
     }
@@ -114,6 +119,7 @@ impl Library {
     /// # Errors
     /// The library's words.
     pub fn runtime(&self, card: &cuda::Context) -> Result<Runtime, Error> {
+        self.add_plugins();
         let object = self.create("createInferRuntime_INTERNAL", "the runtime", Some(card))?;
         Ok(Runtime::new(self.clone(), object, card.clone()))
     }
@@ -134,6 +140,22 @@ impl Library {
             Owned::new(create(logger(self.0.abi), version), DESTRUCTOR, keeps)
         };
         object.ok_or_else(|| Error::said(step, mark))
+    }
+
+    /// Makes TensorRT's own plugins known, once: some models, and engines of them, need one. Where the
+    /// library with them does not load, nothing is said: a model that needs one says so itself, and the
+    /// parser's loading tells what is missing.
+    fn add_plugins(&self) {
+        self.0.plugins.get_or_init(|| {
+            let Some(file) = plugin_file(&self.0.path, self.0.release) else { return };
+            let Ok(functions) = load(&file) else { return };
+            let Ok(add) = symbol::<AddPlugins>(functions, &file, "initLibNvInferPlugins") else {
+                return;
+            };
+            // SAFETY: the function's type by NvInferPlugin.h; the logger lives for ever, and the empty
+            // name is that of the plugins' own namespace.
+            let _ = unsafe { add(logger(self.0.abi), c"".as_ptr()) };
+        });
     }
 
     /// The methods of its classes.
@@ -170,7 +192,6 @@ impl Library {
         }
         let release = self.0.release;
         let path = parser_file(&self.0.path, release)?;
-        preload(&self.0.path, release);
         let functions = load(&path)?;
         // SAFETY: the function's type by NvOnnxParser.h.
         let number = unsafe { symbol::<Number>(functions, &path, "getNvOnnxParserVersion")?() };
@@ -181,16 +202,6 @@ impl Library {
             create: *symbol::<CreateParser>(functions, &path, "createNvOnnxParser_INTERNAL")?,
         };
         Ok(*self.0.parser.get_or_init(|| parsing))
-    }
-}
-
-/// Loads what the parser needs from the library's own folder, where the loader may not look: the
-/// plugins of TensorRT. Whether it was needed and is missing, the parser's loading tells.
-fn preload(library: &Path, release: Release) {
-    let name = format!("libnvinfer_plugin.so.{}", release.major);
-    let files = folders(library).into_iter().map(|folder| folder.join(&name));
-    if let Some(file) = files.into_iter().find(|file| file.is_file()) {
-        let _ = load(&file);
     }
 }
 

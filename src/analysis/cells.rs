@@ -11,7 +11,7 @@ use crate::{
     timing::{Sample, Span},
     unit::Nanos,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One cell of a run.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct CellResult {
     pub hash: String,
     /// What came of it.
     pub state: State,
-    /// What was known about its card and libraries before the run.
+    /// What was known about its card and libraries before the run, and of its engines after it.
     pub notes: Vec<String>,
     /// Launches that have numbers.
     pub measured: usize,
@@ -140,7 +140,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         device: planned.cell.device.clone(),
         hash: planned.hash.clone(),
         state: state(planned, &measured, &failures),
-        notes: planned.notes.clone(),
+        notes: planned.notes.iter().cloned().chain(several_engines(&measured)).collect(),
         measured: measured.len(),
         failed: mine
             .iter()
@@ -166,6 +166,19 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
             .filter(|(_, m)| m.facts.stop != stats::Stop::Converged)
             .count(),
     }
+}
+
+/// A doubt about launches that did not run the same engine: a builder times kernels and may choose others
+/// each time.
+fn several_engines(measured: &[(&Launch, &MeasuredRecord)]) -> Option<String> {
+    let engines = measured.iter().filter_map(|(_, m)| m.facts.build.as_ref());
+    let distinct: BTreeSet<&str> = engines.map(|built| built.sha256.as_str()).collect();
+    (distinct.len() > 1).then(|| {
+        format!(
+            "its launches ran {} engines, built anew in between: they may not have the same kernels",
+            distinct.len()
+        )
+    })
 }
 
 fn numbers(launch: &Launch) -> Option<&MeasuredRecord> {

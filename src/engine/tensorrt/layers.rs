@@ -70,7 +70,7 @@ fn add(layers: &mut [Layer], pass: &[(String, f32)]) -> Result<(), Error> {
         return Err(Error::Failed(words.to_owned()));
     }
     for (layer, (_, milliseconds)) in layers.iter_mut().zip(pass) {
-        layer.times.push(Nanos::from_seconds(f64::from(*milliseconds) / 1e3));
+        layer.times.push(Nanos((f64::from(*milliseconds) * 1e6).round() as u64));
     }
     Ok(())
 }
@@ -137,12 +137,12 @@ mod tests {
 
     #[test]
     fn runs_with_other_layers_are_refused() {
-        let pass = [("a".to_owned(), 0.5), ("b".to_owned(), 1.25)];
+        let pass = [("a".to_owned(), 0.5), ("b".to_owned(), 0.009)];
         let mut layers: Vec<Layer> =
             pass.iter().map(|(name, _)| described(name, &HashMap::new())).collect();
         add(&mut layers, &pass).unwrap();
         add(&mut layers, &pass).unwrap();
-        assert_eq!(layers[1].times, [Nanos(1_250_000); 2]);
+        assert_eq!(layers[1].times, [Nanos(9_000); 2]);
         assert!(add(&mut layers, &pass[..1]).is_err());
     }
 }

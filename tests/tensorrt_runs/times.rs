@@ -20,6 +20,11 @@ fn bytes() -> [u64; 2] {
     })
 }
 
+/// Nanoseconds that an inference takes where the layers take as long as any kernel.
+pub fn inference(card: &Card) -> u64 {
+    LAYERS * card.timing.kernel_ns + card.timing.memset_ns
+}
+
 /// Asserts that every iteration has the times that its card says.
 pub fn assert_times(launches: &[Launch], cards: &[Card], transfers: bool) {
     let [input, output] = bytes();
@@ -30,7 +35,7 @@ pub fn assert_times(launches: &[Launch], cards: &[Card], transfers: bool) {
         let moved = transfers.then_some(());
         let upload = moved.map(|()| timing.host_to_device.duration_ns(batch * input));
         let download = moved.map(|()| timing.device_to_host.duration_ns(batch * output));
-        let inference = LAYERS * timing.kernel_ns + timing.memset_ns;
+        let inference = inference(card);
         assert!(launch.samples.len() >= 3);
         for sample in &launch.samples {
             let span = |span| sample.span(span).map(|time| time.0);

@@ -73,7 +73,7 @@ fn every_layer_has_its_time_its_operator_and_its_precision_on_both_cards() {
 
 #[test]
 fn nothing_that_is_measured_runs_under_the_profiler() {
-    let machine = Machine::new(&timed(), "cuda_graph = true");
+    let machine = Machine::new(&timed(), "");
     machine.run("out", &["--set", "measure.layers=true"]).succeeds();
     let enqueuing = callers(&machine, "enqueueV3");
     let profiling = callers(&machine, "setProfiler");

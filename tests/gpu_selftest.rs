@@ -22,7 +22,7 @@ use std::{
     process::Command,
 };
 use trtbench::store::{RecordOutcome, Run};
-use trtbench_double_script::{Card, Script};
+use trtbench_double_script::{Card, Fault, Script};
 
 /// The younger card takes it, the older one does not.
 const RELEASE: &str = "10.13.0";
@@ -35,10 +35,12 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(script: &Script, kernels: Option<&HostKernels>) -> Self {
+    fn new(script: &Script, release: &str, kernels: Option<&HostKernels>) -> Self {
         let (sandbox, doubles) = (Sandbox::new(), Doubles::new(script));
+        // What TensorRT 8 asks for besides.
         doubles.beside("libcudart.so.12.2.140");
-        let mut folders = vec![doubles.folder().to_owned(), doubles.tensorrt(RELEASE)];
+        doubles.beside("libcudnn.so.8.9.0");
+        let mut folders = vec![doubles.folder().to_owned(), doubles.tensorrt(release)];
         folders.extend(kernels.map(|kernels| PathBuf::from(&kernels.nvrtc)));
         Self { sandbox, doubles, search_path: env::join_paths(folders).unwrap() }
     }
@@ -85,7 +87,7 @@ const RUNS: [(&str, [usize; 2]); 9] = [
 #[test]
 fn all_that_can_be_measured_is_and_the_rest_is_said() {
     let Some(kernels) = HostKernels::or_skip(common::skip) else { return };
-    let machine = Machine::new(&computing(&kernels, two_cards()), Some(&kernels));
+    let machine = Machine::new(&computing(&kernels, two_cards()), RELEASE, Some(&kernels));
     let ran = machine.self_test();
     let findings = machine.said("findings.txt");
     assert_eq!(findings, "doctor: not everything fits, see doctor.txt\n", "{ran:#?}");
@@ -152,8 +154,38 @@ fn assert_packed(machine: &Machine) {
 }
 
 #[test]
+fn where_all_fits_and_runs_there_are_no_findings() {
+    let Some(kernels) = HostKernels::or_skip(common::skip) else { return };
+    // The one release for both cards.
+    let machine = Machine::new(&computing(&kernels, two_cards()), "8.6.1", Some(&kernels));
+    let ran = machine.self_test();
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.out.contains("\nfindings: 0\nAttach "), "{}", ran.out);
+    assert_eq!(machine.said("findings.txt"), "none\n");
+    let run = Run::read(&machine.sandbox.path("out/runs/tensorrt")).unwrap();
+    assert_eq!(run.launches.len(), 6, "two cards, three precisions");
+}
+
+#[test]
+fn a_run_that_fails_is_a_finding_and_the_others_go_on() {
+    let Some(kernels) = HostKernels::or_skip(common::skip) else { return };
+    let [old, _] = two_cards();
+    let fault = Fault::tensorrt("IParser::parseFromFile", 1).on(&old.uuid);
+    let script = computing(&kernels, two_cards()).fault(fault);
+    let machine = Machine::new(&script, "8.6.1", Some(&kernels));
+    let ran = machine.self_test();
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let findings = machine.said("findings.txt");
+    let runs = RUNS.iter().map(|(run, _)| run).filter(|run| run.starts_with("tensorrt"));
+    let expected: String =
+        runs.map(|run| format!("{run}: exit code 1, see {run}.txt and {run}.err\n")).collect();
+    assert_eq!(findings, expected);
+    assert!(machine.said("tensorrt.txt").contains("the parser does not take"));
+}
+
+#[test]
 fn a_folder_that_is_there_is_not_written_to() {
-    let machine = Machine::new(&Script::with_cards(two_cards()), None);
+    let machine = Machine::new(&Script::with_cards(two_cards()), RELEASE, None);
     fs::create_dir(machine.sandbox.path("out")).unwrap();
     machine.self_test().fails(2, &["out is there already", "name another folder"]);
     assert_eq!(fs::read_dir(machine.sandbox.path("out")).unwrap().count(), 0);
@@ -165,15 +197,20 @@ fn inference() -> u64 {
     4 * new.timing.kernel_ns + new.timing.memset_ns
 }
 
-/// A run of engine `tensorrt` on the younger card, in batches of 1 and 8.
-fn measured() -> Machine {
-    let machine = Machine::new(&Script::with_cards(two_cards()), None);
+/// A run of engine `tensorrt` on the younger card, in batches of 1 and 8; none without Python, which
+/// holds it against trtexec.
+fn measured() -> Option<Machine> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        common::skip("comparing with trtexec: python3 is missing (apt-get install python3)");
+        return None;
+    }
+    let machine = Machine::new(&Script::with_cards(two_cards()), RELEASE, None);
     let axes = "device = [\"gpu:3070\"]\nbatch = [1, 8]";
     machine.sandbox.scenario("s.toml", &scenario("tensorrt", axes, FAST));
     let mut command = program(&machine.sandbox.path(""));
     machine.ran(command.args(["run", "s.toml", "--out", "out"])).succeeds();
     assert_eq!(launches(&machine.sandbox).len(), 4);
-    machine
+    Some(machine)
 }
 
 /// Holds the run against a trtexec that is `body`, a shell script that knows `$engine`, `$times`,
@@ -210,7 +247,7 @@ fn export(nanos: [u64; 3]) -> String {
 
 #[test]
 fn medians_of_the_same_engine_on_the_same_card_in_the_same_batch_are_compared() {
-    let machine = measured();
+    let Some(machine) = measured() else { return };
     let [_, new] = two_cards();
     let checks = format!(
         "[ \"$(head -c 4 \"$engine\")\" = ftrt ] || exit 7\n\
@@ -236,7 +273,7 @@ fn medians_of_the_same_engine_on_the_same_card_in_the_same_batch_are_compared() 
 
 #[test]
 fn medians_that_differ_are_a_finding() {
-    let machine = measured();
+    let Some(machine) = measured() else { return };
     let far = inference() * 125 / 100;
     let ran = held_against(&machine, &export([far; 3]));
     ran.fails(1, &[]);
@@ -245,7 +282,7 @@ fn medians_that_differ_are_a_finding() {
 
 #[test]
 fn a_trtexec_that_fails_is_quoted_and_nothing_is_compared() {
-    let machine = measured();
+    let Some(machine) = measured() else { return };
     let refusal =
         "[E] Error[6]: The engine plan file is not compatible with this version of TensorRT";
     let ran =

@@ -73,7 +73,7 @@ pub fn launches(sandbox: &Sandbox) -> Vec<Launch> {
 pub fn assert_times<'a>(launches: impl IntoIterator<Item = &'a Launch>, transfers: bool) {
     let cards = two_cards();
     for launch in launches {
-        let card = cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
+        let card = card_of(launch, &cards);
         assert_eq!(launch.record.device.name, card.name);
         let batch = u64::from(launch.record.cell.batch);
         let upload = card.timing.host_to_device.duration_ns(batch * INPUT);

@@ -1,6 +1,11 @@
 //! Times to the nanosecond, whatever the keys, the batch and the release.
 
-use super::{Machine, common::root, measured, script, simulated::assert_all_freed};
+use super::{
+    Machine,
+    common::root,
+    measured, script,
+    simulated::{assert_all_freed, card_of},
+};
 use trtbench::{store::Launch, tensor::Dim, timing::Span};
 use trtbench_double_script::{Card, Script};
 
@@ -29,7 +34,7 @@ pub fn inference(card: &Card) -> u64 {
 pub fn assert_times(launches: &[Launch], cards: &[Card], transfers: bool) {
     let [input, output] = bytes();
     for launch in launches {
-        let card = cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
+        let card = card_of(launch, cards);
         let timing = &card.timing;
         let batch = u64::from(launch.record.cell.batch);
         let moved = transfers.then_some(());
@@ -98,10 +103,10 @@ fn contexts_share_a_batch_in_streams_of_their_own() {
     );
     machine.run("out", &[]).succeeds();
     for launch in super::launches(&machine.sandbox) {
-        let card = all.cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
-        let both = 2 * (LAYERS * card.timing.kernel_ns + card.timing.memset_ns);
-        let inference = launch.samples.iter().map(|sample| sample.span(Span::Inference));
-        assert!(inference.flatten().all(|time| time.0 == both));
+        let card = card_of(&launch, &all.cards);
+        let both = 2 * inference(card);
+        let times = launch.samples.iter().map(|sample| sample.span(Span::Inference));
+        assert!(times.flatten().all(|time| time.0 == both));
     }
     assert_all_freed(&machine.doubles);
     let machine = Machine::new(&all, "contexts = 2");

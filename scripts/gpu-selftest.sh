@@ -4,6 +4,11 @@
 # one archive, to attach to a bug report. Nothing is installed, no setting of a card is changed.
 #   scripts/gpu-selftest.sh [FOLDER]
 # Exit code: 0 all measured and in agreement, 1 a finding (named at the end), 2 it could not begin.
+# Environment, none of it needed:
+#   TRTBENCH=FILE               the trtbench to test, instead of building one
+#   TRTEXEC=FILE                the trtexec to compare with, instead of the one on PATH or of NVIDIA's packages
+#   TRTBENCH_SELFTEST_SET="KEY=VALUE …"  overrides for all runs, such as measure.launches=1; what a run is about
+#                               stays
 set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-gpu-selftest-$(date -u +%Y%m%dT%H%M%SZ)}
@@ -22,6 +27,8 @@ if [ -e "$out" ]; then
 fi
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
+
+read -ra overrides <<<"${TRTBENCH_SELFTEST_SET:-}"
 
 findings=()
 note() {
@@ -88,11 +95,13 @@ TOML
 measure() {
   local name=$1
   shift
-  local set=()
-  for override in "$@"; do set+=(--set "$override"); done
+  local set=() override
+  for override in "${overrides[@]}" "$@"; do set+=(--set "$override"); done
   if step "$name" "$trtbench" run "$out/selftest.toml" "${set[@]}" --quiet --out "$out/runs/$name"; then
     # Skipped cells are complete runs: said once, by doctor.
     grep -h '^skipped' "$out/$name.err" "$out/$name.txt" | sort -u
+  elif grep -q ': no cell can run here:$' "$out/$name.err"; then
+    sed -n 's/^  /skipped: /p' "$out/$name.err" | sort -u
   else
     note "$name: exit code $(cat "$out/$name.exit"), see $name.txt and $name.err"
   fi
@@ -108,14 +117,15 @@ measure ort-tensorrt 'matrix.engine="ort"' 'engine.ort.provider="tensorrt"' 'mat
 measure tensorrt 'matrix.engine="tensorrt"' "$all"
 measure tensorrt-graph 'matrix.engine="tensorrt"' engine.tensorrt.cuda_graph=true
 measure tensorrt-streams 'matrix.engine="tensorrt"' engine.tensorrt.streams=3
+measure tensorrt-contexts 'matrix.engine="tensorrt"' engine.tensorrt.contexts=2 'matrix.batch=[8]'
 measure tensorrt-range 'matrix.engine="tensorrt"' 'engine.tensorrt.profile="range"'
 measure tensorrt-preprocess 'matrix.engine="tensorrt"' 'engine.tensorrt.preprocess="gpu"'
 
-# Our median of inference against trtexec's on the very engine that we measured: its records name the file.
+# Our median of inference against trtexec's on the very engine that we measured: the records name its file.
 compare() {
-  local trtexec
-  trtexec=$(command -v trtexec || ls /usr/src/tensorrt/bin/trtexec 2>/dev/null | head -1)
-  if [ -z "$trtexec" ]; then
+  local trtexec=${TRTEXEC:-}
+  [ -n "$trtexec" ] || trtexec=$(command -v trtexec || echo /usr/src/tensorrt/bin/trtexec)
+  if [ ! -x "$trtexec" ]; then
     echo "trtexec is not installed: medians are not cross-checked" | tee "$out/trtexec.txt"
     return
   fi
@@ -123,8 +133,8 @@ compare() {
     echo "python3 is not installed: medians are not cross-checked" | tee "$out/trtexec.txt"
     return
   fi
-  python3 "$root/scripts/gpu_selftest_trtexec.py" "$trtexec" "$tolerance" "$out/runs/tensorrt" \
-    >"$out/trtexec.txt" 2>"$out/trtexec.err"
+  python3 "$root/scripts/gpu_selftest_trtexec.py" "$trtexec" "$tolerance" images:BATCHx3x256x256 \
+    "$out/runs/tensorrt" >"$out/trtexec.txt" 2>"$out/trtexec.err"
   local code=$?
   cat "$out/trtexec.txt"
   [ "$code" = 0 ] || note "trtexec: exit code $code, see trtexec.txt and trtexec.err"
@@ -136,6 +146,6 @@ archive=$out.tar.gz
 tar -C "$(dirname "$out")" -czf "$archive" "$(basename "$out")" || exit 2
 echo
 echo "findings: ${#findings[@]}"
-printf '  %s\n' "${findings[@]}"
+[ "${#findings[@]}" = 0 ] || printf '  %s\n' "${findings[@]}"
 echo "Attach $archive to a bug report. It holds what nvidia-smi -q tells of this machine, serial numbers included."
 [ "${#findings[@]}" = 0 ]

@@ -11,12 +11,14 @@ mod simulated;
 
 use common::{Ran, Sandbox, program};
 use doubles::Doubles;
-use host_kernels::HostKernels;
+use host_kernels::{HostKernels, computing};
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use simulated::{assert_all_freed, launches, on_cards, run, two_cards};
+use simulated::{
+    assert_all_freed, assert_preprocessed, card_of, launches, on_cards, run, two_cards,
+};
 use std::{env, process::Command};
 use trtbench::{
     cpu::{Cpu, Instructions},
@@ -27,7 +29,6 @@ use trtbench::{
     },
     image::{ChannelOrder, Fit, Image, Interpolation, Normalise, Preprocessor, Size},
     store::{Launch, RecordOutcome, Run},
-    timing::Span,
 };
 use trtbench_double_script::{Card, Fault, Script};
 
@@ -192,18 +193,6 @@ fn compare_all() {
     println!("greatest difference: {:e}", most.get());
 }
 
-/// What the kernel takes on the older and the newer card, per image.
-const KERNEL_NS: [u64; 2] = [654_321, 54_321];
-
-/// Two cards whose kernels compute.
-fn computing(kernels: &HostKernels) -> Script {
-    let mut cards = two_cards();
-    for (card, nanos) in cards.iter_mut().zip(KERNEL_NS) {
-        card.timing.named_kernel_ns.insert("preprocess".to_owned(), nanos);
-    }
-    Script { kernels: Some(kernels.library.clone()), ..Script::with_cards(cards) }
-}
-
 /// A run of the empty engine on both cards, which find NVRTC.
 fn play(sandbox: &Sandbox, doubles: &Doubles, kernels: &HostKernels, extra: &[&str]) -> Ran {
     let mut command = program(&sandbox.path(""));
@@ -212,46 +201,23 @@ fn play(sandbox: &Sandbox, doubles: &Doubles, kernels: &HostKernels, extra: &[&s
     Ran::from(command.output().unwrap())
 }
 
-/// Asserts that every iteration of a launch has the times that its card says, moving the images that
-/// were its turn.
-fn assert_times(launch: &Launch, script: &Script, images: &[usize], pinned: bool) {
-    let card = script.cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
-    let batch = launch.record.cell.batch as usize;
-    let transfer = card.timing.host_to_device;
-    assert!(launch.samples.len() >= 3);
-    for (index, sample) in launch.samples.iter().enumerate() {
-        let turn = (0..batch).map(|offset| images[(index * batch + offset) % images.len()] as u64);
-        let upload = match pinned {
-            true => transfer.duration_ns(turn.sum()),
-            false => turn.map(|bytes| transfer.duration_ns(bytes)).sum(),
-        };
-        let span = |span| sample.span(span).map(|time| time.0);
-        assert_eq!(span(Span::HostToDevice), Some(upload), "{index}");
-        let kernels = batch as u64 * card.timing.kernel("preprocess");
-        assert_eq!(span(Span::Preprocess), Some(kernels), "{index}");
-        assert_eq!(span(Span::Inference), Some(card.timing.memset_ns), "{index}");
-        assert!(span(Span::DeviceToHost).is_some() && span(Span::Enqueue).is_some());
-    }
-}
-
 #[test]
 fn images_travel_and_are_preprocessed_in_the_time_that_the_card_says_to_the_nanosecond() {
     let Some(kernels) = HostKernels::or_skip(common::skip) else { return };
     let all = "streams = 3\nwait = \"block\"\ncuda_graph = true";
     for keys in ["", "transfers = \"pageable\"", all] {
-        let (sandbox, script) = (Sandbox::new(), computing(&kernels));
+        let (sandbox, script) = (Sandbox::new(), computing(&kernels, two_cards()));
         let doubles = Doubles::new(&script);
         on_cards(&sandbox, &format!("preprocess = \"gpu\"\n{keys}"));
         play(&sandbox, &doubles, &kernels, &["--set", "measure.max_samples=9"]).succeeds();
         let info = Run::read(&sandbox.path("out")).unwrap().info;
-        let images: Vec<usize> =
-            info.images.iter().map(|image| 3 * image.width * image.height).collect();
-        assert!(images.iter().any(|&bytes| bytes != images[0]), "images of several sizes");
         let launches = launches(&sandbox);
         assert_eq!(launches.len(), 8, "two cards, two batches, two launches");
         for launch in &launches {
             assert!(matches!(launch.record.outcome, RecordOutcome::Measured(_)));
-            assert_times(launch, &script, &images, !keys.contains("pageable"));
+            let card = card_of(launch, &script.cards);
+            let inference = card.timing.memset_ns;
+            assert_preprocessed(launch, card, &info, inference, !keys.contains("pageable"));
         }
         let notes: Vec<&String> = info.cells.iter().flat_map(|cell| &cell.notes).collect();
         assert!(notes.iter().any(|note| note.contains("preprocess is the card's")), "{notes:?}");
@@ -263,7 +229,8 @@ fn images_travel_and_are_preprocessed_in_the_time_that_the_card_says_to_the_nano
 fn a_kernel_that_crashes_fails_the_launches_of_its_card_alone() {
     let Some(kernels) = HostKernels::or_skip(common::skip) else { return };
     let fault = Fault::cuda("cuLaunchKernel", 719).on(&two_cards()[0].uuid).from(5).sticky();
-    let (sandbox, doubles) = (Sandbox::new(), Doubles::new(&computing(&kernels).fault(fault)));
+    let (sandbox, doubles) =
+        (Sandbox::new(), Doubles::new(&computing(&kernels, two_cards()).fault(fault)));
     on_cards(&sandbox, "preprocess = \"gpu\"");
     let ran = play(&sandbox, &doubles, &kernels, &[]);
     ran.fails(1, &["cuLaunchKernel", "CUDA_ERROR_LAUNCH_FAILED", "a kernel crashed"]);

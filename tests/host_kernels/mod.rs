@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+use trtbench_double_script::{Card, Script};
 
 /// What a test of kernels needs of the machine.
 pub struct HostKernels {
@@ -53,4 +54,15 @@ impl HostKernels {
         folders.push(&self.nvrtc);
         folders
     }
+}
+
+/// What the kernel takes on the older and the newer card, per image.
+const KERNEL_NS: [u64; 2] = [654_321, 54_321];
+
+/// Two cards whose kernels compute.
+pub fn computing(kernels: &HostKernels, mut cards: [Card; 2]) -> Script {
+    for (card, nanos) in cards.iter_mut().zip(KERNEL_NS) {
+        card.timing.named_kernel_ns.insert("preprocess".to_owned(), nanos);
+    }
+    Script { kernels: Some(kernels.library.clone()), ..Script::with_cards(cards) }
 }

@@ -7,7 +7,7 @@ use crate::{
     doubles::Doubles,
 };
 use trtbench::{
-    store::{Launch, Run},
+    store::{Launch, Run, RunInfo},
     timing::Span,
 };
 use trtbench_double_script::{Card, Timing, Transfer};
@@ -73,7 +73,7 @@ pub fn launches(sandbox: &Sandbox) -> Vec<Launch> {
 pub fn assert_times<'a>(launches: impl IntoIterator<Item = &'a Launch>, transfers: bool) {
     let cards = two_cards();
     for launch in launches {
-        let card = cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
+        let card = card_of(launch, &cards);
         assert_eq!(launch.record.device.name, card.name);
         let batch = u64::from(launch.record.cell.batch);
         let upload = card.timing.host_to_device.duration_ns(batch * INPUT);
@@ -87,6 +87,41 @@ pub fn assert_times<'a>(launches: impl IntoIterator<Item = &'a Launch>, transfer
             assert_eq!(span(Span::DeviceToHost), moved.map(|()| download), "{index}");
             assert!(span(Span::Enqueue).is_some() && span(Span::Preprocess).is_some());
         }
+    }
+}
+
+/// The card that a launch was on.
+pub fn card_of<'a>(launch: &Launch, cards: &'a [Card]) -> &'a Card {
+    cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap()
+}
+
+/// Asserts that every iteration of a launch that pre-processes on its card has the times that the card
+/// says, moving the pixels of the images whose turn it was: in one piece where they are `gathered`.
+pub fn assert_preprocessed(
+    launch: &Launch,
+    card: &Card,
+    info: &RunInfo,
+    inference: u64,
+    gathered: bool,
+) {
+    let images: Vec<u64> =
+        info.images.iter().map(|image| 3 * (image.width * image.height) as u64).collect();
+    assert!(images.iter().any(|&bytes| bytes != images[0]), "images of several sizes");
+    let batch = launch.record.cell.batch as usize;
+    let transfer = card.timing.host_to_device;
+    assert!(launch.samples.len() >= 3);
+    for (index, sample) in launch.samples.iter().enumerate() {
+        let turn = (0..batch).map(|offset| images[(index * batch + offset) % images.len()]);
+        let upload = match gathered {
+            true => transfer.duration_ns(turn.sum()),
+            false => turn.map(|bytes| transfer.duration_ns(bytes)).sum(),
+        };
+        let span = |span| sample.span(span).map(|time| time.0);
+        assert_eq!(span(Span::HostToDevice), Some(upload), "{index}");
+        let kernels = batch as u64 * card.timing.kernel("preprocess");
+        assert_eq!(span(Span::Preprocess), Some(kernels), "{index}");
+        assert_eq!(span(Span::Inference), Some(inference), "{index}");
+        assert!(span(Span::DeviceToHost).is_some() && span(Span::Enqueue).is_some());
     }
 }
 

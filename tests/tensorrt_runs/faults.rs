@@ -198,6 +198,28 @@ fn a_library_that_is_none_is_named() {
     assert_others_measured(&machine);
 }
 
+/// NVIDIA's own lean runtime of 11.4, in place of the older card's library.
+#[test]
+fn the_lean_runtime_is_refused_by_every_command() {
+    let Some(folder) = std::env::var_os("TRTBENCH_TENSORRT_LEAN") else {
+        return super::common::skip("TRTBENCH_TENSORRT_LEAN names no folder with the lean runtime");
+    };
+    let lean = std::path::Path::new(&folder).join("libnvinfer_lean.so.11");
+    let machine = Machine::with_axes(&script(), super::RELEASES, "batch = [1]", "");
+    let set = format!("device.\"gpu:1050\".tensorrt_library={lean:?}");
+    let words = ["libnvinfer_lean.so.11", "is TensorRT's lean runtime, which cannot build engines"];
+    for verb in [&["doctor", "cards.toml"][..], &["check", "cards.toml"], &["run", "cards.toml"]] {
+        let out: &[&str] = if verb[0] == "run" { &["--out", "out"] } else { &[] };
+        let ran = machine.ran(&[verb, out, &["--set", &set]].concat());
+        assert_eq!(ran.code, Some(i32::from(verb[0] == "doctor")), "{ran:#?}");
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(words.iter().all(|part| said.contains(part)), "{verb:?}: {said}");
+        assert!(said.contains("give the full libnvinfer of the same release"), "{said}");
+    }
+    assert!(machine.launches_on(&old()).is_empty(), "skipped");
+    assert_eq!(machine.launches_on(&new()).iter().map(measured).count(), 2);
+}
+
 /// Both cards, as they are.
 #[test]
 fn doctor_names_the_release_that_fits_each_card() {

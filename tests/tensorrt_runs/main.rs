@@ -9,16 +9,21 @@ mod common;
 #[path = "../doubles/mod.rs"]
 mod doubles;
 mod faults;
+#[path = "../host_kernels/mod.rs"]
+mod host_kernels;
 mod kept;
+mod layers;
 mod precision;
+mod preprocess;
 #[path = "../simulated/mod.rs"]
 mod simulated;
 mod times;
 
 use common::{FAST, Ran, Sandbox, program, scenario};
 use doubles::Doubles;
+use host_kernels::HostKernels;
 use simulated::{launches, two_cards};
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 use trtbench::store::{Launch, MeasuredRecord, RecordOutcome};
 use trtbench_double_script::{Card, Script};
 
@@ -29,6 +34,8 @@ const RELEASES: [&str; 2] = ["8.6.1", "10.13.0"];
 struct Machine {
     sandbox: Sandbox,
     doubles: Doubles,
+    /// Where programs look for libraries.
+    search_path: OsString,
 }
 
 impl Machine {
@@ -52,7 +59,13 @@ impl Machine {
             scenario("tensorrt", &axes, FAST)
         );
         sandbox.scenario("cards.toml", &text);
-        Self { sandbox, doubles }
+        let search_path = doubles.folder().into();
+        Self { sandbox, doubles, search_path }
+    }
+
+    /// From now on the compiler of kernels is found.
+    fn finds(&mut self, kernels: &HostKernels) {
+        self.search_path = kernels.search_path(self.doubles.folder());
     }
 
     /// Runs the scenario into `out`.
@@ -68,6 +81,7 @@ impl Machine {
     fn ran(&self, arguments: &[&str]) -> Ran {
         let mut command = program(&self.sandbox.path(""));
         self.doubles.prepare(&mut command).args(arguments);
+        command.env("LD_LIBRARY_PATH", &self.search_path);
         Ran::from(command.output().unwrap())
     }
 

@@ -1,6 +1,11 @@
 //! Times to the nanosecond, whatever the keys, the batch and the release.
 
-use super::{Machine, common::root, measured, script, simulated::assert_all_freed};
+use super::{
+    Machine,
+    common::root,
+    measured, script,
+    simulated::{assert_all_freed, card_of},
+};
 use trtbench::{store::Launch, tensor::Dim, timing::Span};
 use trtbench_double_script::{Card, Script};
 
@@ -20,17 +25,22 @@ fn bytes() -> [u64; 2] {
     })
 }
 
+/// Nanoseconds that an inference takes where the layers take as long as any kernel.
+pub fn inference(card: &Card) -> u64 {
+    LAYERS * card.timing.kernel_ns + card.timing.memset_ns
+}
+
 /// Asserts that every iteration has the times that its card says.
 pub fn assert_times(launches: &[Launch], cards: &[Card], transfers: bool) {
     let [input, output] = bytes();
     for launch in launches {
-        let card = cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
+        let card = card_of(launch, cards);
         let timing = &card.timing;
         let batch = u64::from(launch.record.cell.batch);
         let moved = transfers.then_some(());
         let upload = moved.map(|()| timing.host_to_device.duration_ns(batch * input));
         let download = moved.map(|()| timing.device_to_host.duration_ns(batch * output));
-        let inference = LAYERS * timing.kernel_ns + timing.memset_ns;
+        let inference = inference(card);
         assert!(launch.samples.len() >= 3);
         for sample in &launch.samples {
             let span = |span| sample.span(span).map(|time| time.0);
@@ -93,10 +103,10 @@ fn contexts_share_a_batch_in_streams_of_their_own() {
     );
     machine.run("out", &[]).succeeds();
     for launch in super::launches(&machine.sandbox) {
-        let card = all.cards.iter().find(|card| card.uuid == launch.record.device.uuid).unwrap();
-        let both = 2 * (LAYERS * card.timing.kernel_ns + card.timing.memset_ns);
-        let inference = launch.samples.iter().map(|sample| sample.span(Span::Inference));
-        assert!(inference.flatten().all(|time| time.0 == both));
+        let card = card_of(&launch, &all.cards);
+        let both = 2 * inference(card);
+        let times = launch.samples.iter().map(|sample| sample.span(Span::Inference));
+        assert!(times.flatten().all(|time| time.0 == both));
     }
     assert_all_freed(&machine.doubles);
     let machine = Machine::new(&all, "contexts = 2");

@@ -9,7 +9,6 @@ use crate::{
     device::{Device, Inventory, Kind, compatibility::Finding},
     engine::{self, Place, Request, Runtime},
     model::{Format, Model},
-    os::parse_printable,
     scenario::{Cell, DeviceOptions, Plan, Scenario},
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
@@ -177,14 +176,9 @@ pub fn surroundings<'a>(
         return Surroundings { inventory, libraries: Vec::new() };
     }
     let answered = engines.iter().filter_map(|probed| probed.answer.as_ref().ok());
-    let mut named: Vec<PathBuf> = answered.filter_map(library).collect();
+    let mut named: Vec<PathBuf> = answered.filter_map(fitness::library_of).collect();
     named.extend(places.iter().filter_map(|place| place.device_options.tensorrt_library.clone()));
     Surroundings::look(inventory, &named)
-}
-
-/// The library that an engine has loaded.
-fn library(runtime: &Runtime) -> Option<PathBuf> {
-    Some(parse_printable(runtime.library.as_ref()?))
 }
 
 /// Why an engine that reads ONNX alone cannot run a cell's model.
@@ -231,10 +225,9 @@ impl Here<'_> {
         examined.remarks = engine.remarks(&request);
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {
-            let runtime = answer.and_then(|answer| library(answer.as_ref().ok()?));
+            let runtime = answer.and_then(|answer| answer.as_ref().ok());
             let name = format!("gpu:{}", gpu.index);
-            examined.findings =
-                self.surroundings.judge(gpu, &name, self.place, runtime.as_deref(), &wish);
+            examined.findings = self.surroundings.judge(gpu, &name, self.place, runtime, &wish);
         }
         examined
     }

@@ -10,8 +10,8 @@ use crate::{
         },
         libraries::{self, Library, LibraryKind},
     },
-    engine::Place,
-    os::SearchPath,
+    engine::{Place, Runtime},
+    os::{SearchPath, parse_printable},
 };
 use std::path::{Path, PathBuf};
 
@@ -33,21 +33,24 @@ impl<'a> Surroundings<'a> {
         Self { inventory, libraries: libraries::find(&SearchPath::system(), named) }
     }
 
-    /// Judges one wish on one card. `name` is what a scenario calls it, `engine` the library that the
-    /// engine would load.
+    /// Judges one wish on one card. `name` is what a scenario calls it, `engine` what the engine has said
+    /// it is.
     pub fn judge(
         &self,
         gpu: &Gpu,
         name: &str,
         place: &Place,
-        engine: Option<&Path>,
+        engine: Option<&Runtime>,
         wish: &Wish,
     ) -> Vec<Finding> {
         let Some(cuda) = gpu.cuda else { return Vec::new() };
         let itself = wish.provider == Provider::TensorRt;
-        let library = engine.and_then(|path| self.at(path));
-        let runtime = library.filter(|_| !itself);
-        let tensorrt = library.filter(|_| itself);
+        let runtime = engine.filter(|_| !itself).and_then(library_of);
+        let runtime = runtime.and_then(|path| self.at(&path));
+        let tensorrt = engine.filter(|_| itself).map(|engine| {
+            Version::parse(&engine.version)
+                .map_or(compatibility::Library::Unreadable, compatibility::Library::Found)
+        });
         let facts = |tensorrt, cudnn, cuda_runtime| Facts {
             card: name.to_owned(),
             capability: cuda.capability,
@@ -65,7 +68,7 @@ impl<'a> Surroundings<'a> {
         };
         // Several versions may lie side by side under names of their own; each asks for its own.
         let mut best: Option<Vec<Finding>> = None;
-        for tensorrt in tensorrt.map_or_else(|| self.tensorrt(place), |one| vec![told(one)]) {
+        for tensorrt in tensorrt.map_or_else(|| self.tensorrt(place), |one| vec![one]) {
             for cudnn in self.loaded(LibraryKind::Cudnn) {
                 for runtime in self.cuda() {
                     let facts = facts(tensorrt.clone(), cudnn.clone(), runtime);
@@ -112,6 +115,11 @@ impl<'a> Surroundings<'a> {
         let found: Vec<_> = self.libraries.iter().filter(usable).map(told).collect();
         if found.is_empty() { vec![compatibility::Library::NotFound] } else { found }
     }
+}
+
+/// The library that an engine has loaded.
+pub fn library_of(engine: &Runtime) -> Option<PathBuf> {
+    Some(parse_printable(engine.library.as_ref()?))
 }
 
 fn told(library: &Library) -> compatibility::Library {

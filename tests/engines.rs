@@ -186,7 +186,7 @@ mod rten {
                 place: &place,
             };
             let session = named("rten").unwrap().load(&spec).unwrap();
-            assert_eq!(session.executed_precision(), Precision::Fp32);
+            assert_eq!(session.executed_precision(), Some(Precision::Fp32));
         }
     }
 }

@@ -149,7 +149,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         missing: missing(run, planned, &mine),
         failures,
         stages: stages(&measured, level),
-        executed_precision: measured.first().map(|(_, m)| m.facts.executed_precision),
+        executed_precision: measured.first().and_then(|(_, m)| m.facts.executed_precision),
         cpu_median: Sorted::new(steady(&measured).map(|s| s.cpu).collect()).map(|s| s.median()),
         preempted: known_preempted(&measured),
         throttled: known_throttled(&measured),

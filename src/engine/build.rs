@@ -19,8 +19,8 @@ pub trait Feed {
     /// [`Error::Unsupported`] when the model does not fit its family or the batch.
     fn inputs(&mut self, io: &ModelIo, batch: usize) -> Result<TensorSet, Error>;
 
-    /// The next images, pre-processed, `batch` of them; `None` when all have been taken. Starts
-    /// again whenever [`Feed::inputs`] is called.
+    /// The next images, pre-processed, `batch` of them, the last batch filled up from the start; `None`
+    /// when all have been taken. Starts again whenever [`Feed::inputs`] is called.
     ///
     /// # Errors
     /// [`Error::Failed`] names the image that cannot be decoded.
@@ -58,6 +58,10 @@ pub struct Built {
     pub bytes: Bytes,
     /// Whether it was there already, from an earlier run.
     pub kept: bool,
+    /// Whether times of kernels from earlier builds were at hand when it was built, which makes a build
+    /// shorter.
+    #[serde(default)]
+    pub warm: bool,
     /// What should be known of it, such as an engine in the cache that was not usable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,

@@ -73,6 +73,11 @@ pub trait Engine {
         None
     }
 
+    /// Whether [`Engine::placement`] has anything to tell.
+    fn tells_placement(&self) -> bool {
+        false
+    }
+
     /// Makes what [`Engine::load`] then needs of a model, unless it is there already. Engines
     /// without a [`Engine::build_limit`] are not asked.
     ///
@@ -133,8 +138,8 @@ pub trait Session: Outputs {
     /// Inputs and outputs as the engine sees them.
     fn io(&self) -> &ModelIo;
 
-    /// The precision that the engine really computes in.
-    fn executed_precision(&self) -> Precision;
+    /// The precision that the engine really computes in; none where it does not tell.
+    fn executed_precision(&self) -> Option<Precision>;
 
     /// Whether other threads than the one that calls [`Session::run`] compute, so that the CPU
     /// time of the calling thread does not tell what a run costs.
@@ -219,6 +224,8 @@ pub struct Request<'a> {
     /// Precision that most of the model's weights are kept in; none where the engine reads no
     /// model.
     pub weights: Option<Precision>,
+    /// Whether the model is an engine that was built before, with what it was built with.
+    pub built: bool,
     /// Whether the graph quantises and dequantises.
     pub quantised: bool,
     /// Version of the model's default operator set.

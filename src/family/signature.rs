@@ -169,7 +169,11 @@ impl Reader {
     fn image(self, info: &TensorInfo) -> Result<[Option<usize>; 2], Mismatch> {
         let wrong = |problem: String| Err(self.mismatch(problem, info.to_string()));
         if info.dtype != DType::F32 {
-            return wrong(format!("input `{}` is not float32", info.name));
+            return wrong(format!(
+                "input `{}` is not float32 (a model in half precision is to be exported with float32 \
+                 inputs and outputs: keep_io_types=True in onnxconverter-common)",
+                info.name
+            ));
         }
         if info.rank() != Some(4) || info.fixed(1).is_some_and(|channels| channels != 3) {
             return wrong(format!("input `{}` is not batch × 3 × height × width", info.name));

@@ -61,6 +61,8 @@ struct Row<'a> {
     placement: Option<String>,
     build_ns: Option<Nanos>,
     engine_bytes: Option<Bytes>,
+    build_kept: Option<bool>,
+    build_warm: Option<bool>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
@@ -144,6 +146,8 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         placement: cell.placement.as_ref().map(placement),
         build_ns: cell.build.as_ref().and_then(|built| built.took),
         engine_bytes: cell.build.as_ref().map(|built| built.bytes),
+        build_kept: cell.build.as_ref().map(|built| built.kept),
+        build_warm: cell.build.as_ref().map(|built| built.warm),
         ..Row::default()
     }
 }

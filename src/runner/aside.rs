@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     device::Kind,
-    engine::Placement,
+    engine::{self, Placement},
     stats::Sorted,
     timing::{Sample, Span},
 };
@@ -20,7 +20,8 @@ const RUNS: [f64; 2] = [10.0, 30.0];
 
 /// Adds to a first launch what is asked about it.
 pub fn add(measured: &mut Measured, job: &Job, limit: Duration, workers: &Workers) {
-    if job.cell.device.kind == Kind::Gpu {
+    let tells = engine::named(&job.cell.id.engine).is_ok_and(|engine| engine.tells_placement());
+    if tells && job.cell.device.kind == Kind::Gpu {
         let task = Task::Place(Box::new(job.clone()));
         measured.facts.placement = placement(ask(&task, limit, workers));
     }

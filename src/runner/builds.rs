@@ -84,7 +84,7 @@ fn build(
             }
         }
     };
-    Ok(Some(match conclude(worker, last, None)? {
+    let answer = match conclude(worker, last, None)? {
         Ok(Message::Built { built }) => Ok(built),
         Ok(Message::Refused { reason }) => Err(Failure::refused(reason)),
         Ok(_) => Err(Failure::refused("the worker answered another task".to_owned())),
@@ -92,5 +92,6 @@ fn build(
             reason: format!("while its engine was built, {}", failure.reason),
             ..failure
         }),
-    }))
+    };
+    Ok(Some(answer.map_err(|failure| Failure { in_build: true, ..failure })))
 }

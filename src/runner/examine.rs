@@ -181,6 +181,20 @@ pub fn surroundings<'a>(
     Surroundings::look(inventory, &named)
 }
 
+/// Why an engine file does not run with the TensorRT that is here: that of another release has built it.
+fn other_release(model: &Model, runtime: &Runtime) -> Option<String> {
+    let Format::TensorRtEngine(release) = model.format else { return None };
+    let release = release.to_string();
+    (release != runtime.version).then(|| {
+        format!(
+            "the engine was built by TensorRT {release}, here is TensorRT {}: an engine runs in the \
+             release that has built it alone; build it anew, or name that release's library as \
+             tensorrt_library",
+            runtime.version
+        )
+    })
+}
+
 /// Why an engine that reads ONNX alone cannot run a cell's model.
 fn engine_file(cell: &Cell) -> String {
     format!(
@@ -209,6 +223,7 @@ impl Here<'_> {
             capability: self.place.capability,
             precision: cell.id.precision,
             weights: onnx.map(|signature| signature.weights.precision()),
+            built: model.is_some() && onnx.is_none(),
             quantised: onnx.is_some_and(|signature| signature.quantising > 0),
             opset: onnx.and_then(|signature| signature.opset),
             options: &self.place.options,
@@ -222,6 +237,8 @@ impl Here<'_> {
         examined.obstacle =
             foreign.map(|_| engine_file(cell)).or_else(|| engine.obstacle(&request));
         examined.obstacle = examined.obstacle.or_else(|| self.device_obstacle()).or_else(missing);
+        let other = || other_release(model?, answer?.as_ref().ok()?);
+        examined.obstacle = examined.obstacle.take().or_else(other);
         examined.remarks = engine.remarks(&request);
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {

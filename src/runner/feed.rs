@@ -52,10 +52,14 @@ impl Feed for Images<'_> {
     fn next(&mut self) -> Result<Option<&TensorSet>, Error> {
         let Self { job, cpu, decoder, encoded, fitted } = self;
         let Some(Fitted { adapter, tensors, images, next }) = fitted else { return Ok(None) };
-        let Some(turn) = encoded.get(*next..*next + images.len()) else { return Ok(None) };
-        for (index, (bytes, image)) in turn.iter().zip(images.iter_mut()).enumerate() {
-            decoder.decode(bytes, image).map_err(|error| {
-                let path = &job.images[*next + index].path;
+        if *next >= encoded.len() {
+            return Ok(None);
+        }
+        // The last batch is filled up from the start, so that every batch size sees every image.
+        for (index, image) in images.iter_mut().enumerate() {
+            let number = (*next + index) % encoded.len();
+            decoder.decode(&encoded[number], image).map_err(|error| {
+                let path = &job.images[number].path;
                 Error::Failed(format!("the image {path} cannot be decoded: {error}"))
             })?;
         }

@@ -145,7 +145,7 @@ pub(super) fn conclude(
         Err(Complaint::Ended) => format!("the worker {ending} before it had finished"),
     };
     let last_stage = beacon.and_then(read_beacon);
-    Ok(Err(Failure { reason, ending: Some(ending), last_stage, stderr_tail }))
+    Ok(Err(Failure { reason, ending: Some(ending), last_stage, stderr_tail, in_build: false }))
 }
 
 fn read_beacon(path: &Path) -> Option<Stage> {

@@ -229,8 +229,8 @@ mod tests {
             NONE
         }
 
-        fn executed_precision(&self) -> crate::scenario::Precision {
-            crate::scenario::Precision::Fp32
+        fn executed_precision(&self) -> Option<crate::scenario::Precision> {
+            Some(crate::scenario::Precision::Fp32)
         }
 
         /// Ten times slower for the first twenty iterations.

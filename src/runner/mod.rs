@@ -63,6 +63,10 @@ pub struct Failure {
     pub last_stage: Option<Stage>,
     /// Last bytes of its standard error.
     pub stderr_tail: String,
+    /// Whether it failed while its engine was built, before anything was measured: a resumed run tries
+    /// that again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_build: bool,
 }
 
 impl From<Result<Message, Failure>> for Outcome {
@@ -78,7 +82,7 @@ impl From<Result<Message, Failure>> for Outcome {
 
 impl Failure {
     fn refused(reason: String) -> Self {
-        Self { reason, ending: None, last_stage: None, stderr_tail: String::new() }
+        Self { reason, ending: None, last_stage: None, stderr_tail: String::new(), in_build: false }
     }
 }
 

@@ -214,8 +214,9 @@ pub struct Facts {
     pub settled: bool,
     /// Time to load the model.
     pub load: Nanos,
-    /// Precision the engine computed in.
-    pub executed_precision: Precision,
+    /// Precision the engine computed in; none where it does not tell.
+    #[serde(default)]
+    pub executed_precision: Option<Precision>,
     /// What computed.
     pub runtime: Runtime,
     /// Detections per image, mean over all iterations after the warm-up.

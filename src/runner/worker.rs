@@ -88,6 +88,10 @@ fn stop_with_parent(grace: Duration) {
         let _ = io::stdin().lock().read_to_end(&mut Vec::new());
         STOPPED.store(true, Ordering::Relaxed);
         std::thread::sleep(grace);
+        if grace > Duration::ZERO {
+            // No exit handlers: those of a library do not stand its threads still building.
+            os::kill_group(std::process::id());
+        }
         std::process::exit(2);
     });
 }

@@ -154,7 +154,11 @@ impl Folder {
     /// # Errors
     /// When it is damaged: what was measured is not silently measured again.
     pub fn has(&self, cell: &Cell, launch: u32) -> Result<bool, Error> {
-        Ok(read_launch(&self.path, &self.info.run, cell, launch)?.is_some())
+        let kept = read_launch(&self.path, &self.info.run, cell, launch)?;
+        Ok(kept.is_some_and(|launch| match &launch.record.outcome {
+            RecordOutcome::Failed(failure) => !failure.in_build,
+            RecordOutcome::Measured(_) => true,
+        }))
     }
 
     /// Keeps a launch: samples first, so that a record is never without them.

@@ -38,8 +38,19 @@ fn assert_others_measured(machine: &Machine) {
 fn out_of_memory_while_building() {
     let fault = Fault::tensorrt("IBuilder::buildSerializedNetwork", 2);
     let (machine, ran) = with(fault, &[]);
-    assert_failed(&machine, &ran, &["shapes.onnx", "memory", "smaller batch"]);
+    assert_failed(&machine, &ran, &["the builder", "memory", "smaller batch"]);
+    assert!(machine.failures_on(&old()).iter().all(|reason| !reason.contains("shapes.onnx")));
     assert_all_freed(&machine.doubles);
+}
+
+#[test]
+fn a_resumed_run_tries_a_build_that_failed_again() {
+    let fault = Fault::tensorrt("IBuilder::buildSerializedNetwork", 1);
+    let (machine, ran) = with(fault, &[]);
+    assert_failed(&machine, &ran, &["the builder"]);
+    machine.doubles.rewrite(&script());
+    machine.run("out", &["--resume"]).succeeds();
+    assert_eq!(machine.launches_on(&old()).iter().map(measured).count(), 4);
 }
 
 #[test]

@@ -56,11 +56,10 @@ fn a_kept_engine_that_is_damaged_is_built_anew_and_that_is_said() {
 }
 
 #[test]
-fn an_engine_under_the_name_of_another_is_built_anew() {
+fn an_engine_with_the_label_of_another_is_built_anew() {
     let machine = Machine::new(&script(), "");
     machine.run("first", &[]).succeeds();
-    let (engines, labels) = (files(&machine, "engine"), files(&machine, "json"));
-    fs::copy(&engines[0], &engines[1]).unwrap();
+    let labels = files(&machine, "json");
     fs::copy(&labels[0], &labels[1]).unwrap();
     let ran = machine.run("out", &[]);
     ran.succeeds();
@@ -115,10 +114,14 @@ fn an_engine_file_of_another_release_or_for_another_batch_is_refused_before_it_i
     let given = text.replace("shapes.onnx", &engine.display().to_string());
     fs::write(machine.sandbox.path("cards.toml"), &given).unwrap();
     let ran = machine.run("out", &[]);
-    ran.fails(1, &["was built by TensorRT 8.6.1, here is TensorRT 10.13.0", "tensorrt_library"]);
+    ran.succeeds();
+    let skipped = "was built by TensorRT 8.6.1, here is TensorRT 10.13.0";
+    assert!(ran.out.contains(skipped) && ran.out.contains("tensorrt_library"), "{}", ran.out);
+    assert!(ran.out.contains("an engine file: its precision"), "{}", ran.out);
     assert_eq!(machine.launches_on(&old()).iter().map(measured).count(), 2);
+    assert!(machine.launches_on(&new()).is_empty());
     let larger = ["--set", "matrix.batch=4", "--set", "matrix.device=\"gpu:1050\""];
-    machine.run("larger", &larger).fails(1, &["built for batches of 1 to 1, 4 were asked for"]);
+    machine.run("larger", &larger).fails(1, &["built for batches of 1, 4 were asked for"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn flags_and_a_calibration_on_the_images_make_lower_precisions() {
         assert_eq!(launches.len(), 6, "three precisions, two launches");
         for launch in &launches {
             let executed = measured(launch).facts.executed_precision;
-            assert_eq!(executed, launch.record.cell.precision);
+            assert_eq!(executed, Some(launch.record.cell.precision));
         }
     }
     let calls = machine.doubles.ledger().calls();

@@ -199,7 +199,13 @@ impl Stream {
         let (mut graph, mut raw) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: the stream is capturing; this ends it whatever `work` did.
         let ended = unsafe { sys::cuStreamEndCapture(self.raw, &raw mut graph) };
-        worked?;
+        if let Err(error) = worked {
+            if !graph.is_null() {
+                // SAFETY: the graph was just made, and nobody else has it.
+                let _ = unsafe { sys::cuGraphDestroy(graph) };
+            }
+            return Err(error);
+        }
         check("cuStreamEndCapture", ended)?;
         // SAFETY: the graph was just made; it is not needed once it is instantiated.
         let made = unsafe {

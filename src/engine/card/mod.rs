@@ -20,8 +20,8 @@ pub trait OnCard {
     /// Inputs and outputs.
     fn io(&self) -> &ModelIo;
 
-    /// The precision that it really computes in.
-    fn executed_precision(&self) -> Precision;
+    /// The precision that it really computes in; none where it does not tell.
+    fn executed_precision(&self) -> Option<Precision>;
 
     /// Makes room on the card for inputs of these shapes. Called before the first inference, and
     /// again when a shape has changed.
@@ -321,7 +321,7 @@ impl<M: OnCard> Session for CardSession<M> {
         self.model.io()
     }
 
-    fn executed_precision(&self) -> Precision {
+    fn executed_precision(&self) -> Option<Precision> {
         self.model.executed_precision()
     }
 

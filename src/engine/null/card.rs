@@ -69,8 +69,8 @@ impl OnCard for NullOnCard {
         &self.io
     }
 
-    fn executed_precision(&self) -> Precision {
-        self.precision
+    fn executed_precision(&self) -> Option<Precision> {
+        Some(self.precision)
     }
 
     fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {

@@ -172,8 +172,8 @@ impl Session for NullSession {
     }
 
     /// The precision asked for: nothing is computed in any other.
-    fn executed_precision(&self) -> Precision {
-        self.precision
+    fn executed_precision(&self) -> Option<Precision> {
+        Some(self.precision)
     }
 
     fn run(&mut self, _: &TensorSet, marks: &mut Marks<'_>) -> Result<(), Error> {
@@ -239,7 +239,7 @@ mod tests {
         let output = session.get(0).unwrap();
         assert_eq!(output.shape.dims(), [2, ROWS, ANCHORS]);
         assert!(output.floats().unwrap().iter().all(|&value| value == 0.0));
-        assert_eq!(session.executed_precision(), Precision::Fp16);
+        assert_eq!(session.executed_precision(), Some(Precision::Fp16));
     }
 
     #[test]

@@ -143,8 +143,8 @@ impl OnCard for OrtOnCard {
         &self.io
     }
 
-    fn executed_precision(&self) -> Precision {
-        self.executed
+    fn executed_precision(&self) -> Option<Precision> {
+        Some(self.executed)
     }
 
     fn prepare(&mut self, tensors: &TensorSet) -> Result<(), Error> {

@@ -118,6 +118,10 @@ impl Engine for Ort {
         }))
     }
 
+    fn tells_placement(&self) -> bool {
+        true
+    }
+
     fn placement(
         &self,
         spec: &LoadSpec<'_>,
@@ -171,8 +175,8 @@ impl Session for OrtSession {
         &self.io
     }
 
-    fn executed_precision(&self) -> Precision {
-        self.executed
+    fn executed_precision(&self) -> Option<Precision> {
+        Some(self.executed)
     }
 
     /// The calling thread is one of the threads asked for.

@@ -124,8 +124,8 @@ impl Session for RtenSession {
         &self.io
     }
 
-    fn executed_precision(&self) -> Precision {
-        self.executed
+    fn executed_precision(&self) -> Option<Precision> {
+        Some(self.executed)
     }
 
     /// Even a pool of one thread is a thread of its own.

@@ -5,6 +5,7 @@ use super::{
     keep::{Engines, Kept},
     library, open_card,
     recipe::{self, Recipe, typing},
+    session,
 };
 use crate::{
     engine::{Built, Error, Feed, LoadSpec, Progress, Report, card::Card},
@@ -36,6 +37,12 @@ pub fn build(
     let io = recipe::described(&network.inputs(), &network.outputs());
     let recipe = Recipe::new(spec, &library, &io, feed)?;
     let engines = Engines::of(spec)?;
+    let waiting = Progress {
+        phase: "waiting for another run that builds the same".into(),
+        step: 0,
+        steps: 1,
+    };
+    let _lock = engines.lock(&recipe, &mut || report(&waiting))?;
     let remark = match engines.find(&recipe) {
         Kept::Whole(built) => return Ok(built),
         Kept::Nothing => None,
@@ -60,13 +67,19 @@ fn given(spec: &LoadSpec<'_>, library: &Library) -> Result<Option<Built>, Error>
             printable(spec.model)
         )));
     }
+    // Loaded once beforehand: what the library refuses, or warns of, is known before any launch.
+    let card = open_card(spec)?;
+    let bytes = std::fs::read(spec.model).map_err(|error| Error::Model(error.to_string()))?;
+    let engine = library.runtime(&card.context)?.load(&bytes)?;
+    session::check(spec, library, &engine)?;
     Ok(Some(Built {
         file: FilePath(spec.model.to_owned()),
         sha256: model.sha256,
         took: None,
         bytes: Bytes(model.bytes),
         kept: true,
-        remarks: Vec::new(),
+        warm: false,
+        remarks: engine.warnings().to_vec(),
     }))
 }
 
@@ -92,7 +105,7 @@ impl Parts<'_> {
             format!("{} {}", library::identity(self.library), self.spec.place.device.name);
         let keeps_timings = self.spec.place.options.tensorrt.timing_cache;
         let timings = keeps_timings.then(|| self.engines.timings(&timings_of)).flatten();
-        let batch = opt_batch(recipe, self.spec.batch);
+        let batch = opt_batch(recipe, recipe::part(self.spec, self.library)?);
         let mut report = |at: &tensorrt::Progress<'_>| {
             report(&Progress { phase: at.phase.to_owned(), step: at.step, steps: at.steps })
         };
@@ -123,7 +136,7 @@ impl Parts<'_> {
         if keeps_timings {
             self.engines.keep_timings(&timings_of, &built.timing_cache);
         }
-        self.engines.keep(recipe, &built.engine, took)
+        self.engines.keep(recipe, &built.engine, took, timings.is_some())
     }
 }
 
@@ -133,10 +146,14 @@ fn opt_batch(recipe: &Recipe, batch: usize) -> usize {
     images.and_then(|range| usize::try_from(range.opt[0]).ok()).unwrap_or(batch)
 }
 
-/// What parser and builder refuse is the model's fault.
+/// What parser and builder refuse is about the model; what they cannot do for want of memory, or because
+/// they were stopped, is not.
 fn blame(spec: &LoadSpec<'_>, error: tensorrt::Error) -> Error {
+    let about_model = !error.is_out_of_memory() && error != tensorrt::Error::Cancelled;
     match Error::from(error) {
-        Error::Failed(words) => Error::Model(format!("model `{}`: {words}", printable(spec.model))),
+        Error::Failed(words) if about_model => {
+            Error::Model(format!("model `{}`: {words}", printable(spec.model)))
+        }
         other => other,
     }
 }

@@ -6,19 +6,24 @@ use crate::{
     engine::{Built, Error, LoadSpec},
     fetch,
     model::sha256,
-    os::{FilePath, printable, write_atomic},
+    os::{self, FilePath, printable, write_atomic},
     unit::{Bytes, Nanos},
 };
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Display,
-    fs, io,
+    fs::{self, File},
+    io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// A folder of engines.
 pub struct Engines {
     folder: PathBuf,
+    /// Where an engine goes that the folder has no room for.
+    scratch: Option<PathBuf>,
 }
 
 /// What lies beside an engine.
@@ -26,10 +31,12 @@ pub struct Engines {
 struct Label {
     /// Everything it was built with.
     key: String,
-    /// SHA-256 of the engine.
+    /// SHA-256 of the engine, by whose start its file is called.
     sha256: String,
     /// How long it took.
     took: Nanos,
+    /// Whether times of kernels from earlier builds were at hand.
+    warm: bool,
 }
 
 /// What was found.
@@ -49,61 +56,131 @@ impl Engines {
     /// # Errors
     /// When there is no cache or the folder cannot be made.
     pub fn of(spec: &LoadSpec<'_>) -> Result<Self, Error> {
-        let folder = match &spec.place.scratch {
-            Some(scratch) if !spec.place.options.tensorrt.engine_cache => scratch.0.clone(),
-            _ => fetch::cache_dir().map_err(no_folder)?.join("tensorrt"),
+        let scratch = spec.place.scratch.as_ref().map(|path| path.0.clone());
+        let folder = match &scratch {
+            Some(scratch) if !spec.place.options.tensorrt.engine_cache => scratch.clone(),
+            _ => fetch::cache_dir().map_err(|error| no_folder(&error))?.join("tensorrt"),
         };
-        fs::create_dir_all(&folder).map_err(no_folder)?;
-        Ok(Self { folder })
+        fs::create_dir_all(&folder)
+            .map_err(|error| no_folder(&format!("{}: {error}", printable(&folder))))?;
+        Ok(Self { folder, scratch })
+    }
+
+    /// Waits until nobody else builds by that recipe, and keeps others from it until what is returned is
+    /// dropped. `wait` is called while somebody does, and says whether to go on waiting.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when `wait` wants to end, or there can be no lock.
+    pub fn lock(
+        &self,
+        recipe: &Recipe,
+        wait: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<File, Error> {
+        let path = self.folder.join(format!("{}.lock", name(recipe)));
+        loop {
+            match os::lock(&path) {
+                Ok(lock) => return Ok(lock),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if wait().is_break() {
+                        return Err(Error::Failed("the build was cancelled".to_owned()));
+                    }
+                    std::thread::sleep(WAIT);
+                }
+                Err(error) => return Err(no_folder(&format!("{}: {error}", printable(&path)))),
+            }
+        }
     }
 
     /// Looks for the engine of a recipe.
     pub fn find(&self, recipe: &Recipe) -> Kept {
-        let (plan, label) = self.paths(recipe);
-        let bytes = match fs::read(&plan) {
-            Ok(bytes) => bytes,
+        let path = self.label(recipe);
+        let label = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::Nothing,
-            Err(error) => return unusable(&plan, &error),
+            Err(error) => return unusable(&path, &error),
+            Ok(text) => serde_json::from_slice::<Label>(&text),
         };
-        let label = fs::read(&label)
-            .map_err(|error| error.to_string())
-            .and_then(|text| serde_json::from_slice::<Label>(&text).map_err(|e| e.to_string()));
-        match label {
-            Err(error) => unusable(&plan, &format!("what lies beside it is not readable: {error}")),
-            Ok(label) if label.key != recipe.key => unusable(&plan, &"it was built otherwise"),
-            Ok(label) if label.sha256 != sha256(&bytes) => {
+        let label = match label {
+            Err(error) => return unusable(&path, &error),
+            Ok(label) if label.key != recipe.key => {
+                return unusable(&path, &"it was built otherwise");
+            }
+            Ok(label) => label,
+        };
+        let plan = plan(&self.folder, recipe, &label.sha256);
+        match fs::read(&plan) {
+            Err(error) => unusable(&plan, &error),
+            Ok(bytes) if sha256(&bytes) != label.sha256 => {
+                // Its name is that of what it should be: whoever uses it is wrong already.
+                let _ = fs::remove_file(&plan);
                 unusable(&plan, &"it is not what was written; the disk or a copy has changed it")
             }
-            Ok(label) => Kept::Whole(Built {
+            Ok(bytes) => Kept::Whole(Built {
                 file: FilePath(plan),
                 sha256: label.sha256,
                 took: Some(label.took),
                 bytes: Bytes(bytes.len() as u64),
                 kept: true,
+                warm: label.warm,
                 remarks: Vec::new(),
             }),
         }
     }
 
-    /// Writes an engine and what it was built with.
+    /// Writes an engine and what it was built with. An engine that is there already is never written
+    /// over: another run may be using it. Where there is no room for it, it is put into the run's own
+    /// folder, and that is said.
     ///
     /// # Errors
-    /// When it cannot be written; nothing is left behind then.
-    pub fn keep(&self, recipe: &Recipe, engine: &[u8], took: Nanos) -> Result<Built, Error> {
-        let (plan, label) = self.paths(recipe);
+    /// When it can be written nowhere; nothing is left behind then.
+    pub fn keep(
+        &self,
+        recipe: &Recipe,
+        engine: &[u8],
+        took: Nanos,
+        warm: bool,
+    ) -> Result<Built, Error> {
         let sha256 = sha256(engine);
-        let text = Label { key: recipe.key.clone(), sha256: sha256.clone(), took };
-        let text = serde_json::to_vec_pretty(&text).map_err(not_written)?;
-        write_atomic(&plan, engine).map_err(not_written)?;
-        write_atomic(&label, &text).map_err(not_written)?;
+        let mut remarks = Vec::new();
+        let file = match self.write(recipe, engine, &sha256, took, warm) {
+            Ok(file) => file,
+            Err(error) => {
+                let elsewhere = self.scratch.as_ref().filter(|scratch| **scratch != self.folder);
+                let Some(scratch) = elsewhere else { return Err(not_written(&error)) };
+                remarks.push(format!(
+                    "the engine could not be kept for later runs: {error}; make room there, or name \
+                     another folder as TRTBENCH_CACHE"
+                ));
+                let file = plan(scratch, recipe, &sha256);
+                fs::create_dir_all(scratch)
+                    .and_then(|()| write_atomic(&file, engine))
+                    .map_err(|error| not_written(&error))?;
+                file
+            }
+        };
         Ok(Built {
-            file: FilePath(plan),
+            file: FilePath(file),
             sha256,
             took: Some(took),
             bytes: Bytes(engine.len() as u64),
             kept: false,
-            remarks: Vec::new(),
+            warm,
+            remarks,
         })
+    }
+
+    fn write(
+        &self,
+        recipe: &Recipe,
+        engine: &[u8],
+        sha256: &str,
+        took: Nanos,
+        warm: bool,
+    ) -> io::Result<PathBuf> {
+        let file = plan(&self.folder, recipe, sha256);
+        let label = Label { key: recipe.key.clone(), sha256: sha256.to_owned(), took, warm };
+        write_atomic(&file, engine)?;
+        write_atomic(&self.label(recipe), &serde_json::to_vec_pretty(&label)?)?;
+        Ok(file)
     }
 
     /// The times of kernels that earlier builds have measured.
@@ -120,24 +197,39 @@ impl Engines {
         self.folder.join(format!("{}.timings", &sha256(of.as_bytes())[..16]))
     }
 
-    fn paths(&self, recipe: &Recipe) -> (PathBuf, PathBuf) {
-        let name = &sha256(recipe.key.as_bytes())[..16];
-        let path = |extension| self.folder.join(format!("{name}.{extension}"));
-        (path("engine"), path("json"))
+    fn label(&self, recipe: &Recipe) -> PathBuf {
+        self.folder.join(format!("{}.json", name(recipe)))
     }
 }
 
-fn unusable(plan: &Path, why: &dyn Display) -> Kept {
+/// How often somebody else's build is looked at.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// Start of the names of a recipe's files.
+fn name(recipe: &Recipe) -> String {
+    sha256(recipe.key.as_bytes())[..16].to_owned()
+}
+
+/// The file of an engine: builds of one recipe may differ, and none takes the place of another.
+fn plan(folder: &Path, recipe: &Recipe, sha256: &str) -> PathBuf {
+    let start = sha256.get(..16).unwrap_or(sha256);
+    folder.join(format!("{}-{start}.engine", name(recipe)))
+}
+
+fn unusable(file: &Path, why: &dyn Display) -> Kept {
     Kept::Unusable(format!(
         "the kept engine {} was not usable and is built anew: {why}",
-        printable(plan)
+        printable(file)
     ))
 }
 
-fn no_folder(error: impl Display) -> Error {
-    Error::Failed(format!("no folder for built engines: {error}"))
+fn no_folder(error: &dyn Display) -> Error {
+    Error::Failed(format!(
+        "no folder for built engines: {error}; name one as TRTBENCH_CACHE, or use \
+         engine_cache = false"
+    ))
 }
 
-fn not_written(error: impl Display) -> Error {
-    Error::Failed(format!("the built engine cannot be kept: {error}"))
+fn not_written(error: &dyn Display) -> Error {
+    Error::Failed(format!("the built engine cannot be written: {error}"))
 }

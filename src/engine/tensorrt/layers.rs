@@ -7,6 +7,7 @@ use crate::{
         Error, Layer, LoadSpec,
         card::{Card, OnCard},
     },
+    scenario::Precision,
     tensor::TensorSet,
     unit::Nanos,
 };
@@ -29,6 +30,13 @@ pub fn layers(
     inputs: &TensorSet,
     runs: usize,
 ) -> Result<Option<Vec<Layer>>, Error> {
+    let contexts = spec.place.options.tensorrt.contexts;
+    if contexts > 1 {
+        return Err(Error::Unsupported(format!(
+            "with contexts = {contexts} layers of different parts of a batch run at the same time; \
+             measure.layers takes contexts = 1"
+        )));
+    }
     let card = open_card(spec)?;
     let (mut model, engine) = TensorRtOnCard::load(spec, &card)?;
     model.prepare(inputs)?;
@@ -90,6 +98,28 @@ fn inspected(text: &str) -> HashMap<String, Inspected> {
     layers.iter().filter_map(layer).collect()
 }
 
+/// The lowest precision that any layer reads, writes or keeps weights in; none where the inspector does
+/// not tell.
+pub fn executed(text: &str) -> Option<Precision> {
+    let told: Value = serde_json::from_str(text).unwrap_or_default();
+    let tensors = |layer: &Value| {
+        let all = ["Inputs", "Outputs"].map(|side| layer[side].as_array().cloned());
+        let formats = all.into_iter().flatten().flatten();
+        let mut types: Vec<String> = formats
+            .filter_map(|tensor| tensor["Format/Datatype"].as_str().map(precision))
+            .collect();
+        types.extend(layer["Weights"]["Type"].as_str().map(precision));
+        types
+    };
+    let types: Vec<String> = told["Layers"].as_array()?.iter().flat_map(tensors).collect();
+    let has = |name: &str| types.iter().any(|kind| kind == name);
+    match () {
+        () if has("int8") => Some(Precision::Int8),
+        () if has("fp16") => Some(Precision::Fp16),
+        () => has("fp32").then_some(Precision::Fp32),
+    }
+}
+
 /// The type within a format: `Half` of "Row major linear FP16 format", `Float` or "Channel major Half".
 fn precision(format: &str) -> String {
     let known = [
@@ -97,12 +127,13 @@ fn precision(format: &str) -> String {
         ("fp16", ["FP16", "Half"]),
         ("bf16", ["BF16", "BFloat16"]),
         ("int8", ["INT8", "Int8"]),
+        ("uint8", ["UINT8", "UInt8"]),
         ("fp8", ["FP8", "Fp8"]),
         ("int32", ["INT32", "Int32"]),
         ("int64", ["INT64", "Int64"]),
         ("bool", ["BOOL", "Bool"]),
     ];
-    // BF16 holds no other's name, but BFloat16 holds Float's.
+    // BFloat16 holds Float's name, and UInt8 Int8's: those come later.
     let found = known.iter().rev().find(|(_, names)| names.iter().any(|n| format.contains(n)));
     found.map_or_else(|| format.to_owned(), |(name, _)| (*name).to_owned())
 }
@@ -126,6 +157,24 @@ mod tests {
         assert_eq!(of("a"), ("CaskConvolution".to_owned(), Some("fp16".to_owned())));
         assert_eq!(of("b"), ("Reformat".to_owned(), Some("bf16".to_owned())));
         assert_eq!(of("c"), ("NoOp".to_owned(), None));
+    }
+
+    #[test]
+    fn the_lowest_precision_of_any_layer_is_what_is_computed_in() {
+        let of = |formats: &[&str]| {
+            let layers: Vec<String> = formats
+                .iter()
+                .map(|format| format!(r#"{{"Outputs": [{{"Format/Datatype": "{format}"}}]}}"#))
+                .collect();
+            executed(&format!(r#"{{"Layers": [{}]}}"#, layers.join(",")))
+        };
+        assert_eq!(of(&["Row major linear FP32", "Float"]), Some(Precision::Fp32));
+        assert_eq!(of(&["Float", "Half", "Int32"]), Some(Precision::Fp16));
+        let vectorised = "Thirty-two wide channel vectorized row major Int8 format";
+        assert_eq!(of(&["Float", vectorised]), Some(Precision::Int8));
+        assert_eq!(of(&["UInt8", "Float"]), Some(Precision::Fp32));
+        assert_eq!(of(&[]), None);
+        assert_eq!(executed(r#"{"Layers": ["a", "b"]}"#), None);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::{
     },
     engine::{Error, Place},
     os::{SearchPath, printable},
-    tensorrt::Library,
+    tensorrt::{Library, Product, Release},
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Opens the library for that place.
 ///
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub fn open(place: &Place) -> Result<Library, Error> {
     let named = place.device_options.tensorrt_library.as_ref();
     match named.or(place.options.tensorrt.library.as_ref()) {
-        Some(path) => Library::open(path).map_err(|error| blamed(path, error.into())),
+        Some(path) => Library::open(path).map_err(|error| blamed(error.into())),
         None => Ok(Library::open(&found(place)?)?),
     }
 }
@@ -32,11 +32,10 @@ pub fn identity(library: &Library) -> String {
 }
 
 /// An error about a library that the scenario names says so.
-fn blamed(path: &Path, error: Error) -> Error {
+fn blamed(error: Error) -> Error {
     match error {
         Error::Unavailable(words) => Error::Unavailable(format!(
-            "the TensorRT library that the scenario names, {}: {words}",
-            printable(path)
+            "the TensorRT library that the scenario names cannot be used: {words}"
         )),
         other => other,
     }
@@ -50,21 +49,25 @@ fn found(place: &Place) -> Result<PathBuf, Error> {
     let best = all.iter().filter(usable).max_by_key(|library| rank(library, place));
     best.map(|library| library.path.0.clone()).ok_or_else(|| {
         Error::Unavailable(
-            "TensorRT was not found: install it (NVIDIA's packages libnvinfer10, \
-             libnvonnxparsers10, or the tar archive), add the folder of libnvinfer.so to \
-             LD_LIBRARY_PATH, or name it as tensorrt_library; `trtbench doctor` says which release \
-             a card takes"
+            "TensorRT was not found: install a release that takes the card, and add the folder of its \
+             libnvinfer.so to LD_LIBRARY_PATH, or name that as tensorrt_library of the device"
                 .to_owned(),
         )
     })
 }
 
-/// Those that support the card first, then the newer.
-fn rank(library: &Found, place: &Place) -> (bool, Vec<u32>) {
+/// Whether a TensorRT of that version would be opened.
+fn is_known(numbers: &[u32]) -> bool {
+    let [major, minor, patch] = [0, 1, 2].map(|at| numbers.get(at).copied().unwrap_or(0));
+    Release { product: Product::TensorRt, major, minor, patch }.abi().is_some()
+}
+
+/// Those whose binary interface is known first, then those that support the card, then the newer.
+fn rank(library: &Found, place: &Place) -> (bool, bool, Vec<u32>) {
     let version = library.version.as_ref().map_or("", |version| version.text.as_str());
     let supports = compatibility::Version::parse(version)
         .zip(place.capability)
         .and_then(|(version, capability)| compatibility::tensorrt_supports(&version, capability));
-    let numbers = version.split('.').map_while(|part| part.parse().ok()).collect();
-    (supports.unwrap_or(false), numbers)
+    let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    (is_known(&numbers), supports.unwrap_or(false), numbers)
 }

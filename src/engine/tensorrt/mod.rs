@@ -60,9 +60,10 @@ impl Engine for TensorRt {
         let quantised = request.quantised && asked == Precision::Int8;
         (!possible && !quantised).then(|| {
             let kept = if request.quantised { Precision::Int8 } else { kept };
+            let fp32 = if asked == Precision::Fp32 { "" } else { " or in fp32" };
             format!(
                 "precision {asked} is asked for, but model `{model}` is {kept}; give a model that \
-                 was exported in {asked} or in fp32, or ask for {kept}"
+                 was exported in {asked}{fp32}, or ask for {kept}"
             )
         })
     }
@@ -86,17 +87,19 @@ impl Engine for TensorRt {
     fn remarks(&self, request: &Request<'_>) -> Vec<String> {
         let options = &request.options.tensorrt;
         let mut remarks: Vec<String> = super::card::remark(options.card()).into_iter().collect();
+        if request.built {
+            remarks.push(BUILT.to_owned());
+            return remarks;
+        }
         let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
         if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
             remarks.push(super::card::TF32.to_owned());
         }
-        if request.precision != Precision::Fp32 && request.weights == Some(Precision::Fp32) {
-            let precision = request.precision;
-            remarks.push(format!(
-                "{precision} is allowed to TensorRT, which takes the fastest kernel of each layer, \
-                 whatever its precision: measure.layers = true shows which it took"
-            ));
-        }
+        remarks.extend(match request.precision {
+            Precision::Fp32 => None,
+            Precision::Fp16 => Some(FP16.to_owned()),
+            Precision::Int8 => Some(INT8.to_owned()),
+        });
         remarks
     }
 
@@ -126,6 +129,16 @@ impl Engine for TensorRt {
         layers::layers(spec, inputs, runs)
     }
 }
+
+/// What is to be known of an engine that was given as a file.
+const BUILT: &str = "an engine file: its precision, TF32, shapes and memory are those it was built with, \
+                     whatever the scenario says; executed_precision is what its layers tell";
+const FP16: &str = "fp16 is allowed to TensorRT 8 and 10, not asked for: each layer runs in the faster of \
+                    FP16 and FP32; executed_precision is the lowest of any layer, measure.layers = true \
+                    shows each";
+const INT8: &str = "int8 is allowed to TensorRT 8 and 10, not asked for: each layer runs in the faster of \
+                    INT8 and FP32, without FP16 (as trtexec --int8); executed_precision is the lowest of any \
+                    layer, measure.layers = true shows each";
 
 const ONLY_CARDS: &str = "engine `tensorrt` computes on NVIDIA's cards alone; use device = [\"gpu:all\"], \
                           or the engines `ort` or `rten` on the CPU";

@@ -4,7 +4,7 @@ use super::library;
 use crate::{
     engine::{Error, Feed, LoadSpec},
     model::{self, Signature},
-    scenario::{Precision, Profile, TensorRtOptions},
+    scenario::{Precision, Profile},
     tensor::{DType, Dim, ModelIo, TensorInfo, TensorSet},
     tensorrt::{Abi, Described, Element, InputRange, Library, Typing},
     unit::Bytes,
@@ -92,7 +92,7 @@ impl Recipe {
             tf32: options.tf32,
             workspace: options.workspace_mib.map(|mib| Bytes(mib.saturating_mul(1 << 20))),
             optimization_level: options.optimization_level,
-            profile: profile(spec, options, io, feed)?,
+            profile: profile(spec, library, io, feed)?,
             key: String::new(),
         };
         recipe.key = recipe.describe(spec, library, &model.sha256, &*feed);
@@ -146,9 +146,16 @@ fn in_graph(asked: Precision, signature: &Signature, library: &Library) -> Resul
 /// Images of a batch for each of the contexts that share it.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where it cannot be shared evenly.
-pub fn part(spec: &LoadSpec<'_>) -> Result<usize, Error> {
+/// [`Error::Unsupported`] where it cannot be shared evenly, or the release has one context alone.
+pub fn part(spec: &LoadSpec<'_>, library: &Library) -> Result<usize, Error> {
     let contexts = spec.place.options.tensorrt.contexts as usize;
+    let release = library.release();
+    if contexts > 1 && release.major == 8 && release.minor < 6 {
+        return Err(Error::Unsupported(format!(
+            "engine.tensorrt.contexts = {contexts}: in TensorRT {release} a profile serves one context \
+             alone; use TensorRT 8.6 or later, or contexts = 1"
+        )));
+    }
     if spec.batch.is_multiple_of(contexts) {
         return Ok(spec.batch / contexts);
     }
@@ -161,11 +168,11 @@ pub fn part(spec: &LoadSpec<'_>) -> Result<usize, Error> {
 /// The shapes for which the engine is built: those of the cell's batch alone, or of all batches.
 fn profile(
     spec: &LoadSpec<'_>,
-    options: &TensorRtOptions,
+    library: &Library,
     io: &ModelIo,
     feed: &mut dyn Feed,
 ) -> Result<Vec<InputRange>, Error> {
-    let part = part(spec)?;
+    let (part, options) = (part(spec, library)?, &spec.place.options.tensorrt);
     let contexts = options.contexts as usize;
     let all = spec.place.batches.iter().map(|&batch| (batch as usize).div_ceil(contexts));
     let batches = match options.profile {

@@ -1,6 +1,6 @@
 //! A TensorRT engine on a card.
 
-use super::{lanes::Lanes, library, open_card, recipe};
+use super::{lanes::Lanes, layers, library, open_card, recipe};
 use crate::{
     cuda::{Context, DeviceMemory, DeviceSlice, Graph, Stream},
     engine::{
@@ -11,7 +11,7 @@ use crate::{
     os::printable,
     scenario::Precision,
     tensor::{Dim, ModelIo, Shape, TensorInfo, TensorSet},
-    tensorrt::{self, Engine},
+    tensorrt::{self, Engine, Library},
 };
 
 /// Fields are dropped in order: the graph before what it was recorded of.
@@ -23,7 +23,7 @@ pub struct TensorRtOnCard {
     io: ModelIo,
     /// Of each output, if it is known before inference.
     shapes: Vec<Option<Shape>>,
-    executed: Precision,
+    executed: Option<Precision>,
 }
 
 /// A session on the card of `spec`, of the engine that was built for it.
@@ -57,6 +57,7 @@ impl TensorRtOnCard {
     pub fn load(spec: &LoadSpec<'_>, card: &Card) -> Result<(Self, Engine), Error> {
         let library = library::open(spec.place)?;
         let engine = library.runtime(&card.context)?.load(&read(spec)?)?;
+        check(spec, &library, &engine)?;
         let model = Self::new(spec, &engine, card.context.clone())?;
         Ok((model, engine))
     }
@@ -93,7 +94,6 @@ impl TensorRtOnCard {
 
     fn new(spec: &LoadSpec<'_>, engine: &Engine, card: Context) -> Result<Self, Error> {
         let io = io(engine)?;
-        fits_batch(spec, engine, &io)?;
         Ok(Self {
             graph: None,
             records_graph: spec.place.options.tensorrt.cuda_graph,
@@ -101,7 +101,7 @@ impl TensorRtOnCard {
             card,
             shapes: Vec::with_capacity(io.outputs.len()),
             io,
-            executed: spec.precision,
+            executed: layers::executed(&engine.layer_information().unwrap_or_default()),
         })
     }
 
@@ -153,12 +153,24 @@ fn io(engine: &Engine) -> Result<ModelIo, Error> {
     Ok(io)
 }
 
-/// Refuses an engine that was not built for the batch that is asked for, shared by its contexts.
-fn fits_batch(spec: &LoadSpec<'_>, engine: &Engine, io: &ModelIo) -> Result<(), Error> {
-    let part = recipe::part(spec)? as i64;
+/// Refuses an engine whose tensors are not provided for, or that was not built for the batch that is
+/// asked for, shared by its contexts.
+///
+/// # Errors
+/// [`Error::Unsupported`] with what it was built for.
+pub fn check(spec: &LoadSpec<'_>, library: &Library, engine: &Engine) -> Result<(), Error> {
+    let (io, part) = (io(engine)?, recipe::part(spec, library)? as i64);
+    let contexts = spec.place.options.tensorrt.contexts;
     let images = io.inputs.iter().filter(|input| input.rank() == Some(4));
     for input in images {
         let fixed = input.fixed(0).map(|n| (n as i64, n as i64));
+        if contexts > 1 && fixed.is_some() {
+            return Err(Error::Unsupported(format!(
+                "contexts = {contexts} needs a model with a dynamic batch, and that of {} is fixed; export \
+                 it with a dynamic batch, or use contexts = 1",
+                printable(spec.model)
+            )));
+        }
         let range = engine.range(&input.name).filter(|range| !range[0].is_empty());
         let Some((low, high)) = fixed.or(range.map(|[min, _, max]| (min[0], max[0]))) else {
             continue;
@@ -166,8 +178,9 @@ fn fits_batch(spec: &LoadSpec<'_>, engine: &Engine, io: &ModelIo) -> Result<(), 
         if !(low..=high).contains(&part) {
             let model = printable(spec.model);
             return Err(Error::Unsupported(format!(
-                "the engine of {model} was built for batches of {low} to {high}, {part} were asked for; \
-                 use one of these, or give the ONNX file, of which an engine is built for each batch"
+                "the engine of {model} was built for batches of {}, {part} were asked for; \
+                 use one of these, or give the ONNX file, of which an engine is built for each batch",
+                if low == high { low.to_string() } else { format!("{low} to {high}") }
             )));
         }
     }
@@ -189,7 +202,7 @@ impl OnCard for TensorRtOnCard {
         &self.io
     }
 
-    fn executed_precision(&self) -> Precision {
+    fn executed_precision(&self) -> Option<Precision> {
         self.executed
     }
 

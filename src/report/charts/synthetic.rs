@@ -137,7 +137,7 @@ fn facts() -> Facts {
         warmup: 0,
         settled: true,
         load: Nanos::ZERO,
-        executed_precision: Precision::Fp32,
+        executed_precision: Some(Precision::Fp32),
         runtime: Runtime { version: "1".to_owned(), library: None },
         detections_per_image: 3.0,
         knows_wait: true,

@@ -57,7 +57,9 @@ impl Builder {
     /// [`Error::Misuse`] if the release cannot type networks that way.
     pub fn parse(&self, onnx: &Path, typing: Typing) -> Result<Network, Error> {
         let flags = network_flags(self.library.release(), self.library.abi(), typing)?;
-        let path = c_string(&onnx.to_string_lossy())?;
+        // A path of bytes, as the system has it.
+        let path = CString::new(onnx.as_os_str().as_encoded_bytes())
+            .map_err(|_| Error::Misuse(format!("{}: a path without zero bytes", onnx.display())))?;
         let mark = journal::mark();
         // SAFETY: the builder lives, and outlives the network, which belongs to the caller.
         let network = unsafe {
@@ -177,13 +179,18 @@ impl<'a> Configuration<'a> {
                 methods.set_preview(handle, PROFILE_SHARING, true);
             }
         }
-        config.set_profile(&request.profile, mark)?;
+        config.set_profile(&request.profile, request.calibrator.is_some(), mark)?;
         config.set_timings(request.timing_cache);
         Ok(config)
     }
 
-    /// Gives the dynamic inputs their ranges, as the one profile of the engine.
-    fn set_profile(&self, ranges: &[InputRange], mark: Mark) -> Result<(), Error> {
+    /// Gives the dynamic inputs their ranges, as the one profile of the engine, and of its calibration.
+    fn set_profile(
+        &self,
+        ranges: &[InputRange],
+        calibrates: bool,
+        mark: Mark,
+    ) -> Result<(), Error> {
         if ranges.is_empty() {
             return Ok(());
         }
@@ -196,8 +203,16 @@ impl<'a> Configuration<'a> {
             self.set_range(profile, range, mark)?;
         }
         // SAFETY: the configuration and the profile live.
-        let index = unsafe { classes.config.add_profile(self.object.handle(), profile.pointer()) };
-        if index < 0 { Err(Error::said("the profile", mark)) } else { Ok(()) }
+        let (index, calibration) = unsafe {
+            let (methods, handle) = (&classes.config, self.object.handle());
+            let index = methods.add_profile(handle, profile.pointer());
+            let set = || methods.set_calibration_profile(handle, profile.pointer());
+            (index, if calibrates { set() } else { None })
+        };
+        if index < 0 || calibration == Some(false) {
+            return Err(Error::said("the profile", mark));
+        }
+        Ok(())
     }
 
     fn set_range(

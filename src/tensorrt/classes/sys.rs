@@ -72,6 +72,7 @@ class! {
         set_preview = "setPreviewFeature"(feature: i32, enable: bool);
     }
     sometimes {
+        set_calibration_profile = "setCalibrationProfile"(profile: Pointer) -> bool;
         set_level = "setBuilderOptimizationLevel"(level: i32);
         set_monitor = "setProgressMonitor"(monitor: Pointer);
         set_calibrator = "setInt8Calibrator"(calibrator: Pointer);

@@ -31,6 +31,11 @@ const LESSER: [(&str, &str); 2] =
 fn file(path: &Path) -> Result<PathBuf, Error> {
     let name = path.to_string_lossy();
     if name.contains('/') {
+        if path.is_dir() {
+            return Err(Error::Unavailable(format!(
+                "{name} is a folder: name the file in it, libnvinfer.so.…"
+            )));
+        }
         let found = path.is_file().then(|| path.to_path_buf());
         return found.ok_or_else(|| Error::Unavailable(format!("{name}: there is no such file")));
     }

@@ -32,6 +32,8 @@ pub struct Engine {
     library: Library,
     object: Rc<Owned<classes::Engine>>,
     card: Context,
+    /// What the library has said while it loaded it.
+    warnings: Rc<[String]>,
 }
 
 /// Runs an engine, one inference after the other, with memory of its own.
@@ -82,7 +84,8 @@ impl Runtime {
             Owned::new(made.unwrap_or(ptr::null_mut()), DESTRUCTOR, keeps)
         };
         let object = Rc::new(object.ok_or_else(|| Error::said("the runtime", mark))?);
-        Ok(Engine { library: self.library.clone(), object, card: self.card.clone() })
+        let (library, card) = (self.library.clone(), self.card.clone());
+        Ok(Engine { library, object, card, warnings: journal::since(mark).into() })
     }
 }
 
@@ -93,6 +96,11 @@ impl Engine {
 
     fn abi(&self) -> Abi {
         self.library.abi()
+    }
+
+    /// What the library has warned of when it loaded it, such as another model of card.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Inputs and outputs, in the engine's order.
@@ -205,13 +213,18 @@ impl ExecutionContext {
     }
 
     /// Chooses the one profile, where the library has not done so: in 8.x it does for the first
-    /// context alone.
+    /// context alone. Waits until that is done on the card.
     fn choose_profile(&self, mark: Mark) -> Result<(), Error> {
-        // SAFETY: the context lives; the stream is the default one.
-        let chosen = unsafe {
-            self.methods().profile(self.handle()) >= 0
-                || self.methods().set_profile(self.handle(), 0, ptr::null_mut())
-        };
+        // SAFETY: the context lives.
+        if unsafe { self.methods().profile(self.handle()) } >= 0 {
+            return Ok(());
+        }
+        let (card, stream) = (self.engine.card.clone(), Stream::new(&self.engine.card)?);
+        let chosen = card.scope(|scope| {
+            scope.use_stream(&stream);
+            // SAFETY: the context and the stream live.
+            unsafe { self.methods().set_profile(self.handle(), 0, stream.handle()) }
+        });
         self.succeeded(chosen, mark)
     }
 

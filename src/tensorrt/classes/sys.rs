@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use super::super::{
-    dims::{Dims, NarrowDims},
+    dims::{Dims, NarrowDims, ReturnedDims},
     object::{Pointer, Text, class},
     slots::Table,
 };
@@ -97,7 +97,7 @@ class! {
     NetworkTensor = "VTensor", Behind
     always {
         name = "getName"() -> Text;
-        dimensions = "getDimensions"() -> Dims;
+        dimensions = "getDimensions"() -> ReturnedDims;
         element = "getType"() -> i32;
     }
     sometimes {}
@@ -148,11 +148,11 @@ class! {
         tensors = "getNbIOTensors"() -> i32;
         tensor_name = "getIOTensorName"(index: i32) -> Text;
         tensor_mode = "getTensorIOMode"(name: Text) -> i32;
-        tensor_shape = "getTensorShape"(name: Text) -> Dims;
+        tensor_shape = "getTensorShape"(name: Text) -> ReturnedDims;
         tensor_element = "getTensorDataType"(name: Text) -> i32;
         tensor_location = "getTensorLocation"(name: Text) -> i32;
         profiles = "getNbOptimizationProfiles"() -> i32;
-        profile_shape = "getProfileShape"(name: Text, profile: i32, which: i32) -> Dims;
+        profile_shape = "getProfileShape"(name: Text, profile: i32, which: i32) -> ReturnedDims;
         create_inspector = "createEngineInspector"() -> Pointer;
     }
     sometimes {
@@ -180,7 +180,7 @@ class! {
         profile = "getOptimizationProfile"() -> i32;
         set_profile = "setOptimizationProfileAsync"(profile: i32, stream: Pointer) -> bool;
         set_input_shape = "setInputShape"(name: Text, dims: *const Dims) -> bool;
-        shape = "getTensorShape"(name: Text) -> Dims;
+        shape = "getTensorShape"(name: Text) -> ReturnedDims;
         set_address = "setTensorAddress"(name: Text, address: Pointer) -> bool;
         set_allocator = "setOutputAllocator"(name: Text, allocator: Pointer) -> bool;
         enqueue = "enqueueV3"(stream: Pointer) -> bool;

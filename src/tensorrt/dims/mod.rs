@@ -1,13 +1,16 @@
 //! Lists of lengths as the libraries lay them out in memory: 32 bit lengths in 8.x, 64 bit ones
 //! since 10. Calls nothing.
 
+mod sys;
+
+pub use sys::ReturnedDims;
+
 use super::{Abi, Error};
 
 /// Most dimensions that a tensor has in TensorRT.
 const MOST: usize = 8;
 
-/// Room for the `Dims` of either interface: a count, then the lengths, of 36 or 72 bytes. A method
-/// that returns one is given the address of this room and writes as much as its own is long.
+/// Room for the `Dims` of either interface: a count, then the lengths, of 36 or 72 bytes.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub struct Dims([i32; 18]);

@@ -8,6 +8,10 @@ pub const FLOAT: u64 = 1;
 pub const HALF: u64 = 10;
 /// `TensorProto.DataType` of 8 bit integers.
 pub const INT8: u64 = 3;
+/// `TensorProto.DataType` of 32 bit integers.
+const INT32: u64 = 6;
+/// `TensorProto.DataType` of truth values.
+const BOOL: u64 = 9;
 /// `TensorProto.DataType` of 64 bit integers.
 pub const INT64: u64 = 7;
 
@@ -89,6 +93,33 @@ pub fn with_nms() -> Vec<u8> {
         message(11, &value("scale_factor", FLOAT, &shape_of(&[None, Some(2)]))),
         message(12, &value("rows", FLOAT, &shape_of(&[None, Some(6)]))),
         message(12, &value("counts", INT64, &shape_of(&[None]))),
+    ];
+    model(&graph.concat())
+}
+
+/// Rows of detections of which as many are kept as the image makes it, as with NMS in the graph: images
+/// of 32 × 32 and scale factors → rows and counts.
+pub fn finding() -> Vec<u8> {
+    let lengths: Vec<u8> = [512_u64, 6].iter().flat_map(|n| n.to_le_bytes()).collect();
+    let axis = [text(1, "axis"), number(3, 0), number(20, 2)].concat();
+    let keep = [operator("Compress", &["all", "kept"], "rows"), message(5, &axis)].concat();
+    let type_of = [text(1, "to"), number(3, INT32), number(20, 2)].concat();
+    let counted = [operator("Cast", &["count"], "counts"), message(5, &type_of)].concat();
+    let graph = [
+        message(1, &operator("Reshape", &["image", "shape"], "all")),
+        message(1, &keep),
+        message(1, &operator("Mul", &["scale_factor", "one"], "scaled")),
+        message(1, &operator("Reshape", &["scaled", "flat"], "count")),
+        message(1, &counted),
+        text(2, "finding"),
+        message(5, &initialiser("shape", INT64, &[2], &lengths)),
+        message(5, &initialiser("flat", INT64, &[1], &u64::MAX.to_le_bytes())),
+        message(5, &initialiser("one", FLOAT, &[], &1_f32.to_le_bytes())),
+        message(5, &initialiser("kept", BOOL, &[512], &[1; 512])),
+        message(11, &value("image", FLOAT, &shape_of(&[None, Some(3), Some(32), Some(32)]))),
+        message(11, &value("scale_factor", FLOAT, &shape_of(&[None, Some(2)]))),
+        message(12, &value("rows", FLOAT, &shape_of(&[None, Some(6)]))),
+        message(12, &value("counts", INT32, &shape_of(&[None]))),
     ];
     model(&graph.concat())
 }

@@ -112,7 +112,7 @@ if MAJOR < 11:
 
         def get_batch(self, names):
             self.said.append(["batch", list(names)])
-            if len(self.said) > 4:
+            if sum(step[0] == "batch" for step in self.said) > 2:
                 return None
             return [self.driver.allocate(1024) for _ in names]
 
@@ -270,14 +270,24 @@ def find(logger, driver):
         config.set_flag(trt.BuilderFlag.INT8)
         saw["without_calibrator"] = builder.build_serialized_network(network, config) is not None
         config.int8_calibrator = Calibrator(driver)
+        saw["without_calibration_profile"] = (
+            builder.build_serialized_network(network, config) is not None
+        )
+        saw["calibration_profile_set"] = config.set_calibration_profile(profile)
+        said = len(config.int8_calibrator.said)
     plan = builder.build_serialized_network(network, config)
     if MAJOR < 11:
-        saw["calibrated"] = config.int8_calibrator.said
+        saw["calibrated"] = config.int8_calibrator.said[said:]
     engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
     context = engine.create_execution_context()
     context.set_input_shape("x", (2, 4))
     saw["found_shape"] = list(context.get_tensor_shape("y"))
-    context.set_tensor_address("x", driver.allocate(1024))
+    address = driver.allocate(1024)
+    saw["odd_address"] = context.set_tensor_address("x", address + 128)
+    context.set_tensor_address("x", address)
+    other = engine.create_execution_context()
+    saw["other_profile"] = other.active_optimization_profile
+    saw["profile_shared"] = other.set_optimization_profile_async(0, driver.stream)
     saw["without_allocator"] = context.execute_async_v3(driver.stream)
     allocator = Allocator(driver)
     context.set_output_allocator("y", allocator)

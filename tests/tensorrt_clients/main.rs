@@ -180,11 +180,29 @@ impl Client {
         assert_eq!(found[1], json!(["notify", "y", [2, 4]]));
         let stream = if self.major() == "8" { Value::Null } else { saw["stream"].clone() };
         assert_eq!(found[0].get(5).cloned().unwrap_or_default(), stream);
+        self.check_strictness();
         if self.major() != "11" {
             assert_eq!(saw["without_calibrator"], json!(false));
             let steps: Vec<&Value> =
                 saw["calibrated"].as_array().unwrap().iter().map(|step| &step[0]).collect();
             assert_eq!(steps, ["size", "read", "batch", "batch", "batch", "write"]);
+        }
+    }
+
+    /// What TensorRT refuses: an odd address, a profile that another context has in 8, and a calibration
+    /// of open lengths without a profile of its own.
+    fn check_strictness(&self) {
+        let saw = &self.saw;
+        assert_eq!(saw["odd_address"], json!(false));
+        let old = self.major() == "8";
+        assert_eq!(saw["other_profile"], json!(if old { -1 } else { 0 }));
+        assert_eq!(saw["profile_shared"], json!(!old));
+        let said = saw["said"].to_string();
+        assert_eq!(said.contains("has been chosen by another IExecutionContext"), old, "{said}");
+        if self.major() != "11" {
+            assert_eq!(saw["without_calibration_profile"], json!(false));
+            assert_eq!(saw["calibration_profile_set"], json!(true));
+            assert!(said.contains("Calibration optimization profile must be set"), "{said}");
         }
     }
 }

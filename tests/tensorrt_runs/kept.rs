@@ -68,7 +68,7 @@ fn an_engine_with_the_label_of_another_is_built_anew() {
 
 #[test]
 fn an_engine_that_was_built_anew_between_launches_is_noted() {
-    let machine = Machine::new(&script(), "");
+    let machine = Machine::new(&Script { engines_differ: true, ..script() }, "");
     machine.run("out", &["--set", "measure.launches=2"]).succeeds();
     // As after an interruption: the second launches are to be measured again, and the cache is gone.
     let launches = fs::read_dir(machine.sandbox.path("out/launches")).unwrap().flatten();
@@ -76,7 +76,6 @@ fn an_engine_that_was_built_anew_between_launches_is_noted() {
         fs::remove_file(entry.path()).unwrap();
     }
     fs::remove_dir_all(machine.kept()).unwrap();
-    machine.doubles.rewrite(&Script { engine_layers: 2, ..script() });
     let ran = machine.run("out", &["--set", "measure.launches=2", "--resume"]);
     ran.succeeds();
     assert!(ran.out.contains("launches ran 2 engines, built anew in between"), "{}", ran.out);
@@ -102,6 +101,23 @@ fn an_engine_file_runs_where_it_was_built_and_is_refused_elsewhere() {
     }
     for reason in machine.failures_on(&new()) {
         assert!(reason.contains("incompatible device"), "{reason}");
+    }
+}
+
+#[test]
+fn an_engine_file_runs_on_another_model_of_the_same_compute_capability() {
+    let mut alike = script();
+    alike.cards.iter_mut().for_each(|card| card.compute_capability = (8, 6));
+    let machine = Machine::with_axes(&alike, ["8.6.1", "8.6.1"], "batch = [1]", "");
+    machine.run("first", &["--set", "matrix.device=\"gpu:3070\""]).succeeds();
+    let [engine] = files(&machine, "engine").try_into().unwrap();
+    let text = fs::read_to_string(machine.sandbox.path("cards.toml")).unwrap();
+    let given = text.replace("shapes.onnx", &engine.display().to_string());
+    fs::write(machine.sandbox.path("cards.toml"), given).unwrap();
+    machine.run("out", &[]).succeeds();
+    for card in [old(), new()] {
+        let launches = machine.launches_on(&card);
+        assert_eq!(launches.iter().map(measured).count(), 2, "{}", card.name);
     }
 }
 

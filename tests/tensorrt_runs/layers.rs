@@ -54,7 +54,7 @@ fn every_layer_has_its_time_its_operator_and_its_precision_on_both_cards() {
                 rows.iter().filter(|row| row["device_uuid"] == card.uuid).collect();
             assert_eq!(of_card.len(), 8);
             for (place, row) in of_card.into_iter().enumerate() {
-                assert_row(row, layers[place % 4], OPERATORS[place % 4]);
+                assert_row(row, layers[place % 4], OPERATORS[place % 4], "fp32");
             }
         }
         let charts = std::fs::read_dir(machine.sandbox.path("out/charts")).unwrap();
@@ -65,15 +65,31 @@ fn every_layer_has_its_time_its_operator_and_its_precision_on_both_cards() {
     }
 }
 
+#[test]
+fn layers_that_are_left_in_32_bits_are_told_from_those_in_16() {
+    let axes = "precision = [\"fp16\"]";
+    let machine = Machine::with_axes(&timed(), super::RELEASES, axes, "");
+    machine.run("out", &["--set", "measure.layers=true"]).succeeds();
+    let rows = table(&machine);
+    assert_eq!(rows.len(), 8, "two cards, four layers");
+    for (card, layers) in [old(), new()].iter().zip(LAYERS_NS) {
+        let of_card: Vec<_> = rows.iter().filter(|row| row["device_uuid"] == card.uuid).collect();
+        for (place, precision) in ["fp16", "fp16", "fp32", "fp32"].iter().enumerate() {
+            assert_eq!(of_card[place]["precision"], "fp16", "what was asked for");
+            assert_row(of_card[place], layers[place], OPERATORS[place], precision);
+        }
+    }
+}
+
 /// Asserts that a row is of a layer that takes so many nanoseconds.
-fn assert_row(row: &BTreeMap<String, String>, programmed: u64, operator: &str) {
+fn assert_row(row: &BTreeMap<String, String>, programmed: u64, operator: &str, precision: &str) {
     for column in ["min_ns", "median_ns", "max_ns"] {
         let told: u64 = row[column].parse().unwrap();
         // The profiler tells milliseconds in single precision; parts of a nanosecond are cut.
         let precision = 1 + (programmed >> 24);
         assert!(told.abs_diff(programmed) <= precision, "{told} of {programmed}");
     }
-    assert_eq!((&*row["operator"], &*row["precision"]), (operator, "fp32"), "{row:?}");
+    assert_eq!((&*row["operator"], &*row["layer_precision"]), (operator, precision), "{row:?}");
     assert!(row["runs"].parse::<u32>().unwrap() >= 10 && row["reason"].is_empty());
 }
 

@@ -9,10 +9,13 @@ mod common;
 #[path = "../doubles/mod.rs"]
 mod doubles;
 mod faults;
+mod found;
 #[path = "../host_kernels/mod.rs"]
 mod host_kernels;
 mod kept;
 mod layers;
+#[path = "../onnx/mod.rs"]
+mod onnx;
 mod precision;
 mod preprocess;
 #[path = "../simulated/mod.rs"]

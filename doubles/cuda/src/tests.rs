@@ -489,3 +489,12 @@ fn a_fault_strikes_the_card_that_the_call_is_on() {
     assert_eq!(play(&mut bench, "cuStreamQuery", first), Play::Proceed);
     assert_eq!(bench.ledger().faults(), ["cuStreamSynchronize"]);
 }
+
+#[test]
+fn memory_of_a_card_begins_at_multiples_of_256() {
+    let mut bench = Bench::new();
+    for bytes in [1, 3, 255, 257, 4097] {
+        let address = bench.driver.allocate(bytes).unwrap();
+        assert_eq!(address % 256, 0, "{bytes} bytes at {address:#x}");
+    }
+}

@@ -2,6 +2,7 @@
 //! memory of the card meanwhile. It takes no time.
 
 use crate::{
+    claims::Sharing,
     client::{Calibrator, Logger, ProgressMonitor},
     config::{Config, WORKSPACE},
     driver::{self, Memory},
@@ -11,9 +12,17 @@ use crate::{
     onnx::{Length, Model, Value},
     plan::{Layer, Plan, Range, Tensor},
     player,
+    precision::{self, Allowed},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
+/// `PreviewFeature::kPROFILE_SHARING_0806`, of 8.6.
+const PROFILE_SHARING: i32 = 2;
+/// `BuilderFlag::kFP16`, of 8 and 10.
+const FP16: i32 = 0;
 /// `BuilderFlag::kINT8`, of 8 and 10.
 const INT8: i32 = 1;
 /// A build takes no more memory than this, whatever the workspace.
@@ -58,13 +67,13 @@ impl Job<'_> {
         }
         let inputs = self.inputs(&model);
         let profiles = self.profiles(&inputs)?;
-        self.calibrate(&model, &profiles)?;
+        self.calibrate(&model, &inputs, &profiles)?;
         let workspace = self.config.state().pool(WORKSPACE) as u64;
         let _workspace = match workspace.min(MOST_WORKSPACE) {
             0 => None,
             bytes => Some(Memory::new(bytes)?),
         };
-        let layers = layers(&model);
+        let layers = layers(&model, self.allowed());
         self.progress(&layers)?;
         self.remember(&layers);
         self.plan(&model, inputs, profiles, layers)
@@ -80,7 +89,6 @@ impl Job<'_> {
     /// The ranges of all inputs in all profiles; one profile with all lengths fixed where none is
     /// set and none is needed.
     fn profiles(self, inputs: &[Tensor]) -> Result<Vec<BTreeMap<String, Range>>, Failure> {
-        let dynamic = |tensor: &Tensor| tensor.shape.iter().any(|length| length.number() < 0);
         let set = self.config.state().profiles.clone();
         if set.is_empty() {
             return match inputs.iter().find(|input| dynamic(input)) {
@@ -101,15 +109,42 @@ impl Job<'_> {
         set.iter().map(ranges).collect()
     }
 
-    fn calibrate(self, model: &Model, profiles: &[BTreeMap<String, Range>]) -> Result<(), Failure> {
-        let (int8, calibrator) = {
-            let config = self.config.state();
-            (config.flag(INT8) && player::release().major < 11, config.calibrator.given())
+    /// The types that flags allow, which count where the graph does not decide.
+    fn allowed(self) -> Allowed {
+        if self.network.state().is_strongly_typed() {
+            return Allowed::default();
+        }
+        let config = self.config.state();
+        Allowed { half: config.flag(FP16), int8: config.flag(INT8) }
+    }
+
+    /// Whether inputs with open lengths can be calibrated. NVIDIA's headers want a profile for that
+    /// alone to be set: real builders may make do with the first one and a warning, this one does not.
+    fn check_calibration(self, inputs: &[Tensor]) -> Result<(), Failure> {
+        let profile = self.config.state().calibration_profile;
+        let range = |input: &Tensor| {
+            profile.object().and_then(|profile| profile.state().range(&input.name))
         };
-        if !int8 || model.is_quantised() {
+        let fits =
+            |input: &Tensor| range(input).is_some_and(|[_, best, _]| fits(&best, &input.shape));
+        if inputs.iter().all(|input| !dynamic(input) || fits(input)) {
             return Ok(());
         }
+        Err(NO_CALIBRATION_PROFILE.into())
+    }
+
+    fn calibrate(
+        self,
+        model: &Model,
+        inputs: &[Tensor],
+        profiles: &[BTreeMap<String, Range>],
+    ) -> Result<(), Failure> {
+        if !self.allowed().int8 || model.is_quantised() {
+            return Ok(());
+        }
+        let calibrator = self.config.state().calibrator.given();
         let Some(calibrator) = calibrator.map(Calibrator) else { return Err(NO_SCALES.into()) };
+        self.check_calibration(inputs)?;
         let names: Vec<String> = profiles.iter().flat_map(BTreeMap::keys).cloned().collect();
         self.logger.info(&format!("Calibrating with batches of {}.", calibrator.batch_size()));
         if calibrator.read_cache().is_some() {
@@ -168,6 +203,8 @@ impl Job<'_> {
     ) -> Result<Plan, Failure> {
         let output = |value| tensor(value, false, model.output_shape(value));
         let outputs = model.outputs.iter().map(output);
+        let sharing = self.sharing(&inputs);
+        let differs = player::script().is_some_and(|script| script.engines_differ);
         let config = self.config.state();
         Ok(Plan {
             name: self.network.state().name(),
@@ -178,12 +215,23 @@ impl Job<'_> {
             flags: config.flags,
             verbosity: config.verbosity(),
             compute_capability: driver::compute_capability()?,
+            card: driver::card().map(|card| card.name.clone()).unwrap_or_default(),
+            sharing,
+            // A hasher's keys are other ones every time.
+            nonce: differs.then(|| RandomState::new().build_hasher().finish()),
         })
+    }
+
+    fn sharing(self, inputs: &[Tensor]) -> Sharing {
+        let asked = self.config.state().preview(PROFILE_SHARING);
+        Sharing::of(player::release(), asked, inputs.iter().any(dynamic))
     }
 }
 
 const NO_PROFILE: &str = "Error Code 4: Internal Error (Network has dynamic or shape inputs, but no \
                           optimization profile has been defined.)";
+const NO_CALIBRATION_PROFILE: &str = "Error Code 4: API Usage Error (Calibration optimization profile must be set if int8 calibration \
+     is used to set scales for a network with runtime dimensions.)";
 const NO_SCALES: &str = "Error Code 4: Internal Error (Calibration failure occurred with no scaling factors detected. \
      This could be due to no int8 calibrator or insufficient custom scales for network layers. \
      Please see int8 sample to setup calibration correctly.)";
@@ -199,6 +247,11 @@ fn missing(input: &str) -> Failure {
 fn tensor(value: &Value, input: bool, shape: Vec<Length>) -> Tensor {
     let element = Element::from_onnx(value.element, player::release()).unwrap_or(Element::FLOAT);
     Tensor { name: value.name.clone(), input, element, shape }
+}
+
+/// Whether lengths of an input are open.
+fn dynamic(input: &Tensor) -> bool {
+    input.shape.iter().any(|length| length.number() < 0)
 }
 
 /// The range of an input whose lengths are all known.
@@ -217,17 +270,18 @@ fn fits(lengths: &[i64], shape: &[Length]) -> bool {
 }
 
 /// The first nodes, as many as the script says.
-fn layers(model: &Model) -> Vec<Layer> {
+fn layers(model: &Model, allowed: Allowed) -> Vec<Layer> {
     let most = player::script().map_or(0, |script| script.engine_layers);
-    let layer = |(number, node): (usize, &crate::onnx::Node)| {
+    let elements = precision::of_layers(model, allowed, most.min(model.nodes.len()));
+    let layer = |(number, (node, element)): (usize, (&crate::onnx::Node, Element))| {
         let name = if node.name.is_empty() {
             format!("{}_{number}", node.operator)
         } else {
             node.name.clone()
         };
-        Layer { name, operator: node.operator.clone() }
+        Layer { name, operator: node.operator.clone(), element }
     };
-    model.nodes.iter().take(most).enumerate().map(layer).collect()
+    model.nodes.iter().zip(elements).enumerate().map(layer).collect()
 }
 
 /// Whether the card's arithmetic of 16 bits is fast: not on 6.1.

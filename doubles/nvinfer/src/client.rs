@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "clients hand over C++ objects")]
 
 use crate::{
+    context::ALIGNMENT,
     dims::{Dims32, Dims64},
     player,
 };
@@ -198,7 +199,6 @@ impl OutputAllocator {
     pub fn reallocate(self, name: &str, current: u64, bytes: u64, stream: u64) -> u64 {
         type Plain = extern "C" fn(Callback, *const c_char, u64, u64, u64) -> u64;
         type Async = extern "C" fn(Callback, *const c_char, u64, u64, u64, u64) -> u64;
-        const ALIGNMENT: u64 = 256;
         let name = c_text(name);
         if player::release().major >= 10 {
             // SAFETY: that is the method's place and type in 10 and 11.

@@ -65,6 +65,11 @@ impl Config {
         self.setting("verbosity", 0)
     }
 
+    /// Whether a preview feature is on.
+    pub fn preview(&self, feature: i32) -> bool {
+        self.setting("preview", 0) & bit(feature).cast_signed() != 0
+    }
+
     fn setting(&self, name: &str, default: i32) -> i32 {
         self.settings.get(name).copied().unwrap_or(default)
     }
@@ -193,9 +198,7 @@ class! {
         let bit = bit(feature).cast_signed();
         this.state().set("preview", if on { bits | bit } else { bits & !bit });
     };
-    fn getPreviewFeature(this, feature: i32) -> bool => {
-        this.state().setting("preview", 0) & bit(feature).cast_signed() != 0
-    };
+    fn getPreviewFeature(this, feature: i32) -> bool => this.state().preview(feature);
     fn setMaxAuxStreams(this, count: i32) -> () => this.state().set("streams", count);
     fn getMaxAuxStreams(this) -> i32 => this.state().setting("streams", -1);
     fn setProgressMonitor(this, monitor: Callback) -> () => this.state().monitor = monitor;

@@ -2,6 +2,7 @@
 
 use crate::{
     call::text,
+    claims::Claim,
     class,
     client::Callback,
     driver::{Answer, Kernels, Memory},
@@ -19,13 +20,16 @@ use std::{
 };
 use trtbench_double_script::Text;
 
+/// Bytes of which the addresses of tensors are multiples.
+pub const ALIGNMENT: u64 = 256;
+
 /// A context.
 #[derive(Debug)]
 pub struct Context {
     engine: Ref<Engine>,
     pub plan: Arc<Plan>,
     name: CString,
-    profile: usize,
+    claim: Claim,
     /// Lengths of the dynamic inputs that are set.
     shapes: BTreeMap<String, Vec<i64>>,
     pub addresses: BTreeMap<String, u64>,
@@ -36,7 +40,6 @@ pub struct Context {
     pub unreported: Option<u64>,
     pub kernels: Arc<Kernels>,
     _memory: Option<Memory>,
-    _engine_users: Arc<()>,
 }
 
 impl Context {
@@ -44,13 +47,13 @@ impl Context {
     ///
     /// # Errors
     /// What the driver answers.
-    pub fn new(engine: Ref<Engine>, plan: Arc<Plan>, users: Arc<()>, own: bool) -> Answer<Self> {
+    pub fn new(engine: Ref<Engine>, plan: Arc<Plan>, claim: Claim, own: bool) -> Answer<Self> {
         let bytes = Some(plan.device_bytes).filter(|&bytes| own && bytes > 0);
         let names: Vec<String> = (0..plan.layers.len()).map(Layer::kernel).collect();
         Ok(Self {
             engine,
             name: CString::default(),
-            profile: 0,
+            claim,
             shapes: BTreeMap::new(),
             addresses: BTreeMap::new(),
             allocators: BTreeMap::new(),
@@ -60,7 +63,6 @@ impl Context {
             _memory: bytes.map(Memory::new).transpose()?,
             kernels: Arc::new(Kernels::new(&names)?),
             plan,
-            _engine_users: users,
         })
     }
 
@@ -100,6 +102,19 @@ impl Context {
         self.plan.tensors.iter().filter(|tensor| tensor.input)
     }
 
+    /// The number of the profile.
+    ///
+    /// # Errors
+    /// What TensorRT says when none is chosen.
+    pub fn profile(&self) -> Result<usize, String> {
+        let chosen = self.claim.profile();
+        chosen.ok_or_else(|| {
+            "Error Code 3: API Usage Error (Parameter check failed, condition: profileIndex >= 0. \
+             No optimization profile has been chosen: call setOptimizationProfileAsync() first.)"
+                .to_owned()
+        })
+    }
+
     /// Names of inputs whose lengths are not all set.
     pub fn unspecified(&self) -> Vec<String> {
         let open = |input: &&Tensor| self.shape(input).contains(&-1);
@@ -122,16 +137,16 @@ impl Context {
                  shape for {name}. Set dimensions are {lengths:?}. Expected dimensions are {known:?}.)"
             ));
         }
-        let range = self.plan.profiles.get(self.profile).and_then(|profile| profile.get(name));
+        let chosen = self.profile()?;
+        let range = self.plan.profiles.get(chosen).and_then(|profile| profile.get(name));
         let [least, _, most] = range.ok_or_else(|| unknown(name))?;
         let within = |(place, length): (usize, &i64)| (least[place]..=most[place]).contains(length);
         if !lengths.iter().enumerate().all(within) {
             return Err(format!(
                 "Error Code 3: API Usage Error (Parameter check failed, condition: \
                  engineDims.d[i] within the profile. Set dimension {lengths:?} for tensor {name} \
-                 does not satisfy any optimization profiles. Valid range for profile {}: \
-                 {least:?}..{most:?}.)",
-                self.profile
+                 does not satisfy any optimization profiles. Valid range for profile {chosen}: \
+                 {least:?}..{most:?}.)"
             ));
         }
         self.shapes.insert(name.to_owned(), lengths);
@@ -140,15 +155,17 @@ impl Context {
 
     fn set_address(&mut self, name: &str, address: u64) -> Result<(), String> {
         self.plan.tensor(name).ok_or_else(|| unknown(name))?;
+        aligned(name, address)?;
         self.addresses.insert(name.to_owned(), address);
         Ok(())
     }
 
     fn set_profile(&mut self, profile: i32) -> Result<(), String> {
         let place = usize::try_from(profile).ok().filter(|&place| place < self.plan.profiles.len());
-        self.profile = place.ok_or_else(|| {
+        let place = place.ok_or_else(|| {
             format!("Error Code 3: API Usage Error (There is no optimization profile {profile}.)")
         })?;
+        self.claim.choose(place)?;
         self.shapes.clear();
         Ok(())
     }
@@ -157,6 +174,20 @@ impl Context {
         let tensor = self.plan.tensor(name).filter(|tensor| !tensor.input)?;
         Some(execute::bytes(tensor, &execute::bound(&self.shape(tensor))))
     }
+}
+
+/// What TensorRT takes for a tensor's address: none, or a multiple of [`ALIGNMENT`].
+///
+/// # Errors
+/// What it says of others.
+pub fn aligned(name: &str, address: u64) -> Result<(), String> {
+    if address.is_multiple_of(ALIGNMENT) {
+        return Ok(());
+    }
+    Err(format!(
+        "Error Code 3: API Usage Error (Parameter check failed, condition: the address {address:#x} \
+         of tensor {name} is aligned to {ALIGNMENT} bytes.)"
+    ))
 }
 
 fn unknown(name: &str) -> String {
@@ -183,7 +214,9 @@ class! {
     fn getName(this) -> *const c_char => this.state().name.as_ptr();
     fn setDeviceMemory(this, _memory: *mut c_void) -> () => ();
     fn setDeviceMemoryV2(this, _memory: *mut c_void, _bytes: i64) -> () => ();
-    fn getOptimizationProfile(this) -> i32 => i32::try_from(this.state().profile).unwrap_or(0);
+    fn getOptimizationProfile(this) -> i32 => {
+        this.state().profile().map_or(-1, |profile| i32::try_from(profile).unwrap_or(-1))
+    };
     fn setOptimizationProfileAsync(this, profile: i32, _stream: *mut c_void) -> bool => {
         let result = this.state().set_profile(profile);
         done(this, "setOptimizationProfileAsync", result)

@@ -129,9 +129,9 @@ impl Drop for Kernels {
     }
 }
 
-/// Fills memory of a card with zeroes, in a stream.
-pub fn clear(address: u64, bytes: u64, stream: u64) -> Answer<()> {
-    call("cuMemsetD8Async", &[address, 0, bytes, stream])
+/// Fills so many bytes of a card's memory with a value, in a stream.
+pub fn fill(address: u64, value: u8, bytes: u64, stream: u64) -> Answer<()> {
+    call("cuMemsetD8Async", &[address, value.into(), bytes, stream])
 }
 
 /// Waits for a stream.

@@ -8,7 +8,7 @@ pub struct Element(pub i32);
 
 impl Element {
     pub const FLOAT: Self = Self(0);
-    const HALF: Self = Self(1);
+    pub const HALF: Self = Self(1);
     pub const INT8: Self = Self(2);
     const INT32: Self = Self(3);
     const BOOL: Self = Self(4);
@@ -44,8 +44,22 @@ impl Element {
         }
     }
 
-    /// As in an inspector's text.
-    pub fn name(self) -> &'static str {
+    /// Whether it is of whole numbers that count something.
+    pub fn is_count(self) -> bool {
+        matches!(self, Self::INT32 | Self::INT64)
+    }
+
+    /// As the inspector of a release writes it: with the layout in 8, alone later.
+    pub fn described(self, release: Release) -> String {
+        match self {
+            _ if release.major < 10 => format!("Row major linear {} format", self.name()),
+            Self::FLOAT => "Float".to_owned(),
+            Self::HALF => "Half".to_owned(),
+            other => other.name().to_owned(),
+        }
+    }
+
+    fn name(self) -> &'static str {
         match self {
             Self::FLOAT => "FP32",
             Self::HALF => "FP16",

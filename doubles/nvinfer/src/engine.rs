@@ -2,6 +2,7 @@
 
 use crate::{
     call::text,
+    claims::{Claim, Claims},
     class,
     client::Callback,
     context::Context,
@@ -28,7 +29,7 @@ pub struct Engine {
     names: Vec<CString>,
     _runtime: Arc<()>,
     /// Shared with its contexts.
-    users: Arc<()>,
+    claims: Arc<Claims>,
 }
 
 impl Engine {
@@ -37,9 +38,9 @@ impl Engine {
         Self {
             name: c_text(&plan.name),
             names: plan.tensors.iter().map(|tensor| c_text(&tensor.name)).collect(),
+            claims: Claims::new(plan.sharing),
             plan: Arc::new(plan),
             _runtime: runtime,
-            users: Arc::default(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if Arc::strong_count(&self.users) > 1 {
+        if Arc::strong_count(&self.claims) > 1 {
             player::unexpected("an engine was destroyed before its contexts");
         }
     }
@@ -67,11 +68,11 @@ const USER_MANAGED: i32 = 2;
 
 /// Makes a context, with memory of its own unless the client brings some.
 fn create_context(this: &Object<Engine>, strategy: i32) -> Ref<Context> {
-    let (plan, users) = {
+    let (plan, claim) = {
         let engine = this.state();
-        (engine.plan.clone(), engine.users.clone())
+        (engine.plan.clone(), Claim::new(&engine.claims))
     };
-    match Context::new(this.pointer(), plan, users, strategy != USER_MANAGED) {
+    match Context::new(this.pointer(), plan, claim, strategy != USER_MANAGED) {
         Ok(context) => Owned::new(this.logger, context).hand_over(),
         Err(code) => {
             this.logger.error(&format!("ICudaEngine::createExecutionContext: {code}"));

@@ -2,14 +2,15 @@
 
 use crate::{
     client::{OutputAllocator, Profiler},
-    context::Context,
-    driver,
+    context::{Context, aligned},
+    driver::{self, Answer},
     object::Object,
+    onnx::Length,
     plan::{Layer, Plan, Tensor},
+    player,
 };
 
-/// A length that depends on the data, and the most that it can be.
-const FOUND: i64 = 4;
+/// The most that a length which depends on the data can be.
 const MOST_FOUND: i64 = 1000;
 
 /// An output of a run.
@@ -20,6 +21,8 @@ struct Output {
     most_bytes: u64,
     address: u64,
     allocator: Option<OutputAllocator>,
+    /// What its first element is; the others are zero.
+    first: u8,
 }
 
 /// Submits a run.
@@ -35,7 +38,7 @@ pub fn enqueue(this: &Object<Context>, stream: u64) -> Result<(), String> {
     kernels.launch(stream).map_err(|code| code.to_string())?;
     for output in outputs {
         let address = place(this, &output, stream)?;
-        driver::clear(address, output.bytes, stream).map_err(|code| code.to_string())?;
+        fill(address, &output, stream).map_err(|code| code.to_string())?;
     }
     let emits = {
         let mut state = this.state();
@@ -46,6 +49,12 @@ pub fn enqueue(this: &Object<Context>, stream: u64) -> Result<(), String> {
         return Err("Error Code 1: Cuda Runtime (the stream could not be waited for)".to_owned());
     }
     Ok(())
+}
+
+/// Fills an output on the card.
+fn fill(address: u64, output: &Output, stream: u64) -> Answer<()> {
+    driver::fill(address, 0, output.bytes, stream)?;
+    if output.first == 0 { Ok(()) } else { driver::fill(address, output.first, 1, stream) }
 }
 
 /// Waits for the last run and tells the client's profiler how long each layer took.
@@ -74,6 +83,7 @@ fn milliseconds(layer: usize) -> f32 {
 /// Whether all inputs have shapes and addresses.
 fn check(state: &Context) -> Result<(), String> {
     let usage = |text: String| Err(format!("Error Code 3: API Usage Error ({text})"));
+    state.profile()?;
     if let Some(name) = state.unspecified().first() {
         return usage(format!("Input shapes are not specified for tensor {name}."));
     }
@@ -109,8 +119,10 @@ fn output(state: &Context, tensor: &Tensor) -> Result<Output, String> {
              enqueue/execute.)"
         ));
     }
+    let found = player::script().map_or(0, |script| script.found);
     let shape: Vec<i64> =
-        known.iter().map(|&length| if length < 0 { FOUND } else { length }).collect();
+        known.iter().map(|&length| if length < 0 { found.into() } else { length }).collect();
+    let counts = tensor.element.is_count() && !known.contains(&-1) && finds(&state.plan);
     Ok(Output {
         name: name.clone(),
         bytes: bytes(tensor, &shape),
@@ -118,7 +130,13 @@ fn output(state: &Context, tensor: &Tensor) -> Result<Output, String> {
         shape,
         address,
         allocator,
+        first: if counts { found } else { 0 },
     })
+}
+
+/// Whether an engine has outputs whose shapes depend on what it is given.
+fn finds(plan: &Plan) -> bool {
+    plan.tensors.iter().any(|tensor| tensor.shape.contains(&Length::Found))
 }
 
 /// Where an output goes: the client's allocator is asked first.
@@ -131,6 +149,7 @@ fn place(this: &Object<Context>, output: &Output, stream: u64) -> Result<u64, St
             output.name, output.most_bytes
         ));
     }
+    aligned(&output.name, address)?;
     this.state().addresses.insert(output.name.clone(), address);
     allocator.notify(&output.name, &output.shape);
     Ok(address)

@@ -5,10 +5,12 @@ use crate::{
     class,
     client::Callback,
     context::Context,
+    element::Element,
     network::c_text,
     object::Ref,
     onnx::Length,
     plan::{Layer, Plan},
+    player,
 };
 use serde_json::{Value, json};
 use std::{
@@ -41,7 +43,7 @@ impl Inspector {
         if self.plan.verbosity != DETAILED {
             return json!(layer.name);
         }
-        let (inputs, outputs) = (self.tensors(true), self.tensors(false));
+        let (inputs, outputs) = (self.tensors(true, layer), self.tensors(false, layer));
         json!({
             "Name": layer.name,
             "LayerType": layer.operator,
@@ -51,11 +53,13 @@ impl Inspector {
         })
     }
 
-    fn tensors(&self, input: bool) -> Vec<Value> {
+    /// The tensors of the engine for those of a layer; floats are in the layer's own type.
+    fn tensors(&self, input: bool, layer: &Layer) -> Vec<Value> {
+        let own = |element| if element == Element::FLOAT { layer.element } else { element };
         let of_kind = self.plan.tensors.iter().filter(|tensor| tensor.input == input);
         let describe = |tensor: &crate::plan::Tensor| {
             let lengths: Vec<i64> = tensor.shape.iter().map(Length::number).collect();
-            let format = format!("Row major linear {} format", tensor.element.name());
+            let format = own(tensor.element).described(player::release());
             json!({ "Name": tensor.name, "Dimensions": lengths, "Format/Datatype": format })
         };
         of_kind.map(describe).collect()

@@ -58,6 +58,13 @@ impl Network {
         }
     }
 
+    /// Whether types are those of the graph, whatever the builder's flags say.
+    pub fn is_strongly_typed(&self) -> bool {
+        const STRONGLY_TYPED: u32 = 1 << 1;
+        let major = player::release().major;
+        major >= 11 || major == 10 && self.flags & STRONGLY_TYPED != 0
+    }
+
     /// Its name.
     pub fn name(&self) -> String {
         self.name.to_string_lossy().into_owned()

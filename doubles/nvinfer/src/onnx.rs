@@ -10,6 +10,8 @@ pub struct Model {
     pub inputs: Vec<Value>,
     pub outputs: Vec<Value>,
     pub nodes: Vec<Node>,
+    /// The `TensorProto.DataType` of each weight.
+    pub weights: Vec<u64>,
 }
 
 /// An input or output.
@@ -85,6 +87,12 @@ impl Model {
     pub fn is_quantised(&self) -> bool {
         self.nodes.iter().any(|node| node.operator == "QuantizeLinear")
     }
+
+    /// Whether it was exported in 16 bit floats: it has such weights.
+    pub fn is_half(&self) -> bool {
+        const FLOAT16: u64 = 10;
+        self.weights.contains(&FLOAT16)
+    }
 }
 
 fn read_graph(bytes: &[u8]) -> Option<Model> {
@@ -94,7 +102,10 @@ fn read_graph(bytes: &[u8]) -> Option<Model> {
         match field {
             (1, Wire::Bytes(bytes)) => model.nodes.push(read_node(bytes)?),
             (2, Wire::Bytes(bytes)) => model.name = text(bytes)?,
-            (5, Wire::Bytes(bytes)) => initialised.extend(first_text(bytes, 8)?),
+            (5, Wire::Bytes(bytes)) => {
+                initialised.extend(first_text(bytes, 8)?);
+                model.weights.extend(first_number(bytes, 2)?);
+            }
             (11, Wire::Bytes(bytes)) => model.inputs.push(read_value(bytes)?),
             (12, Wire::Bytes(bytes)) => model.outputs.push(read_value(bytes)?),
             _ => {}
@@ -148,6 +159,14 @@ fn read_length(bytes: &[u8]) -> Option<Length> {
 fn first_bytes(bytes: &[u8], number: u64) -> Option<Option<&[u8]>> {
     let found = fields(bytes)?.into_iter().find_map(|field| match field {
         (found, Wire::Bytes(bytes)) if found == number => Some(bytes),
+        _ => None,
+    });
+    Some(found)
+}
+
+fn first_number(bytes: &[u8], number: u64) -> Option<Option<u64>> {
+    let found = fields(bytes)?.into_iter().find_map(|field| match field {
+        (found, Wire::Number(value)) if found == number => Some(value),
         _ => None,
     });
     Some(found)

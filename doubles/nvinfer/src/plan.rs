@@ -1,7 +1,7 @@
 //! An engine as bytes: the beginning of a real one, then what is needed to play it, as JSON.
 //! Nothing else of a real engine is there.
 
-use crate::{element::Element, onnx::Length, release::Release};
+use crate::{claims::Sharing, element::Element, onnx::Length, release::Release};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,6 +28,12 @@ pub struct Plan {
     pub verbosity: i32,
     /// Of the card that it was built on.
     pub compute_capability: (i32, i32),
+    /// The product name of that card.
+    pub card: String,
+    /// How contexts come by profiles.
+    pub sharing: Sharing,
+    /// Tells this build from others where the script says that they differ.
+    pub nonce: Option<u64>,
     /// What a context takes of the card's memory.
     pub device_bytes: u64,
 }
@@ -46,6 +52,8 @@ pub struct Tensor {
 pub struct Layer {
     pub name: String,
     pub operator: String,
+    /// In which it computes.
+    pub element: Element,
 }
 
 impl Layer {
@@ -59,6 +67,11 @@ impl Plan {
     /// A tensor by its name.
     pub fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+
+    /// What TensorRT warns of on a card of this name: that the engine is of another model.
+    pub fn warning(&self, card: &str) -> Option<&'static str> {
+        (self.card != card).then_some(OTHER_MODEL)
     }
 
     /// The bytes of an engine of this release.
@@ -112,6 +125,8 @@ impl Plan {
 
 const BROKEN: &str = "Error Code 1: Serialization (Serialization assertion magicTagRead == \
                       kMAGIC_TAG failed.Magic tag does not match)";
+const OTHER_MODEL: &str = "Using an engine plan file across different models of devices is not \
+                           recommended and is likely to affect performance or even cause errors.";
 const DAMAGED: &str = "Error Code 1: Serialization (Serialization assertion \
                        checksumRead == checksum failed.Checksum does not match)";
 

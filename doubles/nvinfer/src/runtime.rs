@@ -36,6 +36,8 @@ fn read(this: &Object<Runtime>, data: *mut c_void, size: usize) -> Ref<Engine> {
     let plan = card.and_then(|card| Plan::read(bytes, player::release(), card));
     match plan {
         Ok(plan) => {
+            let card = driver::card().map_or("", |card| card.name.as_str());
+            plan.warning(card).into_iter().for_each(|words| this.logger.warning(words));
             let users = this.state().users.clone();
             Owned::new(this.logger, Engine::new(plan, users)).hand_over()
         }

@@ -4,8 +4,9 @@
 use crate::{
     builder::Builder,
     cache::TimingCache,
+    claims::{Claim, Claims, Sharing},
     config::Config,
-    context::Context,
+    context::{Context, aligned},
     element::Element,
     engine::Engine,
     inspector::Inspector,
@@ -15,6 +16,7 @@ use crate::{
     onnx::{Length, Model},
     parser::{Parser, ParserError},
     plan::{self, Plan},
+    precision::{self, Allowed},
     profile::Profile,
     release::Release,
     runtime::Runtime,
@@ -94,11 +96,18 @@ fn plan() -> Plan {
             shape,
         }],
         profiles: vec![BTreeMap::from([(name, range)])],
-        layers: vec![plan::Layer { name: "a".to_owned(), operator: "Conv".to_owned() }],
+        layers: vec![plan::Layer {
+            name: "a".to_owned(),
+            operator: "Conv".to_owned(),
+            element: Element::HALF,
+        }],
         flags: 1,
         verbosity: 2,
         compute_capability: (8, 6),
         device_bytes: 4096,
+        card: "NVIDIA GeForce RTX 3070".to_owned(),
+        sharing: Sharing::Never,
+        nonce: None,
     }
 }
 
@@ -141,4 +150,83 @@ fn a_model_is_read_as_far_as_an_engine_needs_it() {
     for broken in [&bytes[..bytes.len() / 2], b"no model", b""] {
         assert_eq!(Model::read(broken), None);
     }
+}
+
+#[test]
+fn in_8_5_a_profile_is_for_one_context_at_a_time() {
+    for (text, asked) in [("8.5.3", true), ("8.6.1", false)] {
+        let claims = Claims::new(Sharing::of(release(text), asked, true));
+        let (first, mut second) = (Claim::new(&claims), Claim::new(&claims));
+        assert_eq!((first.profile(), second.profile()), (Some(0), None));
+        let refused = second.choose(0).unwrap_err();
+        assert!(refused.contains("Profile 0 has been chosen by another IExecutionContext"));
+        assert_eq!((second.choose(1), second.profile()), (Ok(()), Some(1)));
+        drop(first);
+        assert_eq!((second.choose(0), second.profile()), (Ok(()), Some(0)));
+        assert_eq!(Claim::new(&claims).profile(), None, "taken by the second");
+    }
+}
+
+#[test]
+fn with_the_preview_feature_of_8_6_a_profile_is_shared_once_it_is_chosen() {
+    let claims = Claims::new(Sharing::of(release("8.6.1"), true, true));
+    let (first, mut second) = (Claim::new(&claims), Claim::new(&claims));
+    assert_eq!((first.profile(), second.profile()), (Some(0), None));
+    assert_eq!((second.choose(0), second.profile()), (Ok(()), Some(0)));
+}
+
+#[test]
+fn since_9_and_without_dynamic_inputs_every_context_has_the_first_profile() {
+    for (text, dynamic) in [("10.0.1", true), ("11.1.0", true), ("8.5.3", false)] {
+        let claims = Claims::new(Sharing::of(release(text), false, dynamic));
+        let claims = [Claim::new(&claims), Claim::new(&claims)];
+        assert_eq!(claims.map(|claim| claim.profile()), [Some(0); 2], "{text}");
+    }
+}
+
+#[test]
+fn addresses_of_tensors_are_multiples_of_256() {
+    assert_eq!([0, 256, 0x7000_0100].map(|address| aligned("x", address)), [const { Ok(()) }; 3]);
+    for address in [1, 128, 0x7000_0110] {
+        assert!(aligned("x", address).unwrap_err().contains("aligned to 256 bytes"), "{address}");
+    }
+}
+
+#[test]
+fn flags_lower_the_precision_of_half_of_the_layers_and_the_graph_that_of_all() {
+    let of = |model: &Model, half, int8, layers| {
+        let elements = precision::of_layers(model, Allowed { half, int8 }, layers);
+        elements.iter().map(|element| element.described(release("8.6.1"))).collect::<Vec<_>>()
+    };
+    let [float, half, int8] =
+        ["FP32", "FP16", "Int8"].map(|name| format!("Row major linear {name} format"));
+    let plain = Model::default();
+    assert_eq!(of(&plain, false, false, 2), [&*float, &*float]);
+    assert_eq!(of(&plain, true, false, 3), [&*half, &*half, &*float]);
+    assert_eq!(of(&plain, false, true, 3), [&*int8, &*int8, &*float]);
+    assert_eq!(of(&plain, true, true, 2), [&*int8, &*half]);
+    let exported = Model { weights: vec![7, 10], ..Model::default() };
+    assert_eq!(of(&exported, false, false, 2), [&*half, &*half]);
+    let node = crate::onnx::Node { operator: "QuantizeLinear".to_owned(), ..Default::default() };
+    let quantised = Model { nodes: vec![node], ..Model::default() };
+    assert_eq!(of(&quantised, true, true, 2), [&*int8, &*int8]);
+    let later = [Element::FLOAT, Element::HALF, Element::INT8];
+    let later = later.map(|element| element.described(release("10.0.1")));
+    assert_eq!(later, ["Float", "Half", "Int8"]);
+}
+
+#[test]
+fn an_engine_of_another_model_of_card_is_read_with_a_warning() {
+    let bytes = plan().write(release("8.6.1"));
+    let read = Plan::read(&bytes, release("8.6.1"), (8, 6)).unwrap();
+    assert_eq!(read.warning("NVIDIA GeForce RTX 3070"), None);
+    let words = read.warning("NVIDIA GeForce RTX 3090").unwrap();
+    assert!(words.starts_with("Using an engine plan file across different models of devices"));
+}
+
+#[test]
+fn engines_with_other_nonces_are_other_bytes() {
+    let with = |nonce| Plan { nonce, ..plan() }.write(release("8.6.1"));
+    assert_eq!(with(None), with(None));
+    assert_ne!(with(Some(1)), with(Some(2)));
 }

@@ -35,6 +35,11 @@ pub struct Script {
     pub calls: bool,
     /// How many layers an engine has; fewer where the model has fewer nodes.
     pub engine_layers: usize,
+    /// Whether TensorRT's stand-in makes other bytes of every build, as real builders do.
+    pub engines_differ: bool,
+    /// How many things a model finds whose outputs' shapes depend on what it is given: the length of
+    /// these outputs, and what integers beside them say of the first image.
+    pub found: u8,
     /// A library with kernels compiled for the host, which then compute; without it, and for kernels that
     /// it has not, a kernel is a name and a duration. For a kernel `k` of arguments of 64 bits it has
     /// `void k_launch(const unsigned blocks[3], const unsigned threads[3], const uint64_t* arguments)`
@@ -56,6 +61,8 @@ impl Default for Script {
             foreign_memory: false,
             calls: false,
             engine_layers: 4,
+            engines_differ: false,
+            found: 4,
             kernels: None,
             cards: Vec::new(),
             faults: Vec::new(),

@@ -137,7 +137,7 @@ fn an_engine_is_compared_on_the_device_that_ran_it_and_changed_device_keys_are_n
     sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
     let path = sandbox.path("a/run.json");
     let run: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    let device = run["cells"][0]["cell"]["device"]["name"].as_str().unwrap();
+    let device = run["cells"][0]["device"]["name"].as_str().unwrap();
     let version = run["runtimes"]["null"]["version"].as_str().unwrap();
     let copy = |name: &str, here: &str, keys: serde_json::Value| {
         sandbox.run(&["run", "null.toml", "--out", name]).succeeds();

@@ -267,6 +267,8 @@ fn an_interrupt_keeps_the_launch_in_hand_and_two_stop_at_once() {
         ran.fails(130, &["interrupted", "finish it with: trtbench run null.toml"]);
         let whole = records(&sandbox).len();
         assert_eq!(whole, more, "{ran:#?}");
+        let said = ran.err.matches("finishing this launch; Ctrl-C again stops it now").count();
+        assert!(said == more || interrupts == 2, "{ran:#?}");
         // The command that was printed, word for word.
         let command = ran.err.split("finish it with: trtbench ").nth(1).unwrap().trim();
         let resumed = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());

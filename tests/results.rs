@@ -130,6 +130,39 @@ fn a_large_slowdown_is_found_and_a_cell_of_one_side_is_missing() {
     assert!(json.to_string().contains("no cell is in both runs"), "{json:#}");
 }
 
+#[test]
+fn an_engine_is_compared_on_the_device_that_ran_it_and_changed_device_keys_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.null_scenario("");
+    sandbox.run(&["run", "null.toml", "--out", "a"]).succeeds();
+    let path = sandbox.path("a/run.json");
+    let run: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let device = run["cells"][0]["device"]["name"].as_str().unwrap();
+    let version = run["runtimes"]["null"]["version"].as_str().unwrap();
+    let copy = |name: &str, here: &str, keys: serde_json::Value| {
+        sandbox.run(&["run", "null.toml", "--out", name]).succeeds();
+        let mut run = run.clone();
+        run["run"] = name.into();
+        let runtime = |version: &str| serde_json::json!({ "version": version, "library": null });
+        run["runtimes"] = serde_json::json!({
+            "null on another card": runtime("1.2.3"), format!("null on {device}"): runtime(here),
+        });
+        run["device"] = keys;
+        fs::write(sandbox.path(&format!("{name}/run.json")), run.to_string()).unwrap();
+        let json = sandbox.run(&["compare", "a", name, "--json"]).succeeds().json();
+        let mut differences = json["differences"].as_array().unwrap().clone();
+        differences.retain(|line| !line.to_string().contains("detections per image"));
+        serde_json::Value::from(differences)
+    };
+    let none = serde_json::json!({});
+    assert_eq!(copy("same", version, none.clone()), serde_json::json!([]));
+    let newer = format!("engine null: {version} → 9.9");
+    assert_eq!(copy("newer", "9.9", none), serde_json::json!([newer]));
+    let keys = serde_json::json!({ "gpu:9": { "lock_clock_mhz": 1000 } });
+    let named = "device.\"gpu:9\".lock_clock_mhz: not set → 1000";
+    assert_eq!(copy("keys", version, keys), serde_json::json!([named]));
+}
+
 /// Held by the sample: a change of the format that forgets to raise the schema shows here.
 #[test]
 fn the_sample_run_of_the_repository_is_read_and_gives_its_own_csv() {

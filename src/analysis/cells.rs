@@ -3,7 +3,7 @@
 use super::layers::{self, CellLayers};
 use crate::{
     device::{Device, telemetry},
-    engine::{Built, Placement},
+    engine::{Built, Placement, Runtime},
     runner::Reason,
     scenario::{CellId, Precision},
     stats::{self, Sorted},
@@ -36,6 +36,8 @@ pub struct CellResult {
     pub failures: Vec<String>,
     /// What was measured; empty without numbers. Stages that do not exist are not in it.
     pub stages: BTreeMap<Span, StageResult>,
+    /// What computed; a run's launches of a cell have one.
+    pub runtime: Option<Runtime>,
     /// Precision that the engine computed in.
     pub executed_precision: Option<Precision>,
     /// Median CPU time per iteration.
@@ -149,6 +151,7 @@ fn cell(run: &Run, planned: &PlannedCell) -> CellResult {
         missing: missing(run, planned, &mine),
         failures,
         stages: stages(&measured, level),
+        runtime: measured.first().map(|(_, m)| m.facts.runtime.clone()),
         executed_precision: measured.first().and_then(|(_, m)| m.facts.executed_precision),
         cpu_median: Sorted::new(steady(&measured).map(|s| s.cpu).collect()).map(|s| s.median()),
         preempted: known_preempted(&measured),

@@ -87,8 +87,8 @@ pub fn compare(base: &Run, new: &Run) -> Comparison {
     let mut deltas: Vec<Delta> =
         pairs(&olds, &news).into_iter().flat_map(|(old, new)| rows(old, new, level)).collect();
     judge(&mut deltas);
-    let mut differences = differences(base, new);
     let pairs = pairs(&olds, &news);
+    let mut differences = differences(base, new, &pairs);
     differences.extend(device_changes(&pairs));
     if !pairs.iter().any(|(old, new)| old.is_some() && new.is_some()) {
         differences.push(

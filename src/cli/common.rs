@@ -111,7 +111,12 @@ pub fn ready(loaded: &Loaded, workers: &Workers) -> anyhow::Result<Ready> {
         tell(&format!("note: {note}"));
     }
     if ready.run.is_empty() {
-        let line = |(cell, reason): &(Cell, Reason)| format!("  {}: {}", cell.id, reason.0);
+        let cells = &loaded.plan.cells;
+        let several = cells.iter().any(|cell| cell.device != cells[0].device);
+        let line = |(cell, reason): &(Cell, Reason)| {
+            let on = if several { format!(" on {}", cell.device) } else { String::new() };
+            format!("  {}{on}: {}", cell.id, reason.0)
+        };
         let reasons: Vec<String> = ready.skipped.iter().map(line).collect();
         let file = loaded.source.file.display();
         bail!("{file}: no cell can run here:\n{}", reasons.join("\n"));

@@ -6,6 +6,7 @@ mod compare;
 mod devices;
 mod doctor;
 mod fetch;
+mod folders;
 mod list;
 mod report;
 mod run;

@@ -5,6 +5,7 @@ use super::common;
 use crate::{
     device::Kind,
     engine::{Built, Progress},
+    os,
     runner::{Failure, Launched, Outcome},
     scenario::Cell,
     stats::{Sorted, Stop},
@@ -30,7 +31,13 @@ pub struct Screen {
     timed: (u32, Duration),
     began: Instant,
     now: String,
+    /// Whether it was said that a launch is finished after Ctrl-C.
+    stopping: bool,
 }
+
+/// A bar, and one that shows how long its message has been there.
+const BAR: &str = "[{bar:24}] {pos}/{len}  {msg}";
+const TIMED_BAR: &str = "[{bar:24}] {pos}/{len}  {msg} ({elapsed})";
 
 impl Screen {
     /// A screen for `total` launches, `done` of which are there already.
@@ -44,9 +51,7 @@ impl Screen {
                 ProgressDrawTarget::stderr()
             },
         );
-        if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {pos}/{len}  {msg}") {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        style(&bar, BAR);
         bar.set_position(done as u64);
         Self {
             bar,
@@ -58,6 +63,7 @@ impl Screen {
             timed: (0, Duration::ZERO),
             began: Instant::now(),
             now: String::new(),
+            stopping: false,
         }
     }
 
@@ -73,24 +79,34 @@ impl Screen {
     /// The engine of a cell is being built.
     pub fn building(&mut self, cell: &Cell) {
         self.began = Instant::now();
-        self.now = format!("{}{} building its engine", cell.id, on(cell));
-        self.bar.set_message(self.now.clone());
+        self.now = format!("{}{}", cell.id, on(cell));
+        let line = format!("{}: building its engine", self.now);
+        if self.plain {
+            common::tell(&format!("{line} (may take minutes)"));
+        }
+        self.bar.set_message(line);
+        if !self.bar.is_hidden() {
+            // Nothing is measured meanwhile that a tick could disturb.
+            style(&self.bar, TIMED_BAR);
+            self.bar.reset_elapsed();
+            self.bar.enable_steady_tick(Duration::from_secs(1));
+        }
     }
 
     /// A build has come this far.
     pub fn build_progress(&self, Progress { phase, step, steps }: &Progress) {
-        self.bar.set_message(format!("{}: {phase} {step}/{steps}", self.now));
+        let line = format!("{}: building its engine: {phase} {step}/{steps}", self.now);
+        self.bar.set_message(line);
     }
 
     /// A build is done.
     pub fn built(&self, answer: &Result<Option<Built>, Failure>) {
+        self.bar.disable_steady_tick();
+        style(&self.bar, BAR);
         let words = match answer {
             Ok(None) => return,
-            Ok(Some(Built { bytes, took: Some(took), kept: false, .. })) => {
-                format!("{bytes} in {took}")
-            }
-            Ok(Some(built)) => format!("{}, there already", built.bytes),
-            Err(failure) => format!("failed: {}", failure.reason),
+            Ok(Some(built)) => made(built),
+            Err(failure) => format!("building its engine failed: {}", failure.reason),
         };
         self.say(&format!("{}: {words}", self.now));
         for remark in answer.iter().flatten().flat_map(|built| &built.remarks) {
@@ -106,7 +122,10 @@ impl Screen {
     }
 
     /// A launch has come this far.
-    pub fn progress(&self, iterations: usize, elapsed: Nanos) {
+    pub fn progress(&mut self, iterations: usize, elapsed: Nanos) {
+        if os::interrupts() > 0 && !std::mem::replace(&mut self.stopping, true) {
+            self.say("finishing this launch; Ctrl-C again stops it now");
+        }
         self.bar.set_message(format!(
             "{}  {}: {iterations} iterations in {elapsed}",
             self.left(),
@@ -140,6 +159,22 @@ impl Screen {
         let each = self.timed.1 / self.timed.0;
         let left = each * u32::try_from(self.total - self.done).unwrap_or(u32::MAX);
         format!("{} left", human(left))
+    }
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+}
+
+/// What came of a build.
+fn made(built: &Built) -> String {
+    let bytes = built.bytes;
+    match (built.took, built.kept) {
+        (Some(took), false) => format!("engine: {bytes}, built in {took}"),
+        (Some(_), true) => format!("engine: {bytes}, kept from an earlier build"),
+        (None, _) => format!("engine file, {bytes}"),
     }
 }
 
@@ -180,4 +215,29 @@ fn result(launched: &Launched) -> String {
         measured.facts.warmup,
         memory.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::FilePath;
+
+    #[test]
+    fn an_engine_is_built_kept_or_a_file_of_somebody_elses() {
+        let words = |took, kept| {
+            made(&Built {
+                file: FilePath("m.engine".into()),
+                sha256: String::new(),
+                took,
+                bytes: Bytes(1_900),
+                kept,
+                remarks: Vec::new(),
+            })
+        };
+        let took = Some(Nanos(3_000_000_000));
+        assert_eq!(words(took, false), "engine: 1.9 kB, built in 3.00 s");
+        assert_eq!(words(took, true), "engine: 1.9 kB, kept from an earlier build");
+        assert_eq!(words(None, true), "engine file, 1.9 kB");
+        assert_eq!(words(None, false), "engine file, 1.9 kB");
+    }
 }

@@ -63,6 +63,8 @@ struct Row<'a> {
     engine_bytes: Option<Bytes>,
     build_kept: Option<bool>,
     build_warm: Option<bool>,
+    runtime: Option<&'a str>,
+    runtime_library: Option<&'a str>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
@@ -148,6 +150,8 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         engine_bytes: cell.build.as_ref().map(|built| built.bytes),
         build_kept: cell.build.as_ref().map(|built| built.kept),
         build_warm: cell.build.as_ref().map(|built| built.warm),
+        runtime: cell.runtime.as_ref().map(|runtime| runtime.version.as_str()),
+        runtime_library: cell.runtime.as_ref().and_then(|runtime| runtime.library.as_deref()),
         ..Row::default()
     }
 }

@@ -43,6 +43,7 @@ fn cell(cell: &CellResult) -> Value {
         "outcome": outcome,
         "reason": reason,
         "notes": cell.notes,
+        "runtime": cell.runtime,
         "executed_precision": cell.executed_precision,
         "launches": cell.measured,
         "failed_launches": cell.failed,

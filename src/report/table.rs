@@ -4,6 +4,7 @@
 use super::csv::{outcome, placement, throttle_reasons};
 use crate::{
     analysis::{CellResult, Comparison, Delta, State, Verdict},
+    device::Kind,
     engine::null,
     timing::{Span, Stage},
     unit::{Nanos, Share},
@@ -17,7 +18,7 @@ const NOTABLE_PREEMPTION: f64 = 0.05;
 pub fn run(cells: &[CellResult]) -> String {
     let stages: Vec<Span> =
         Stage::ALL.map(Span::from).into_iter().filter(|span| exists(cells, *span)).collect();
-    let several = cells.iter().any(|cell| cell.device != cells[0].device);
+    let several = on_several(cells);
     let mut table = empty();
     let mut header = vec!["cell".to_owned()];
     header.extend(several.then(|| "device".to_owned()));
@@ -31,14 +32,13 @@ pub fn run(cells: &[CellResult]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = String::new();
-    if let Some(device) = cells.first().map(|cell| &cell.device) {
-        let name = if several { "several devices" } else { device.name.as_str() };
-        text.push_str(&format!("On {name}; medians, and each stage's share of the whole\n"));
-    }
     if table.row_count() > 0 {
-        text.push_str(&format!("{table}\n"));
+        let name = if several { "several devices" } else { cells[0].device.name.as_str() };
+        text.push_str(&format!(
+            "On {name}; medians, and each stage's share of the whole\n{table}\n"
+        ));
     }
-    for note in notes(cells) {
+    for note in releases(cells).into_iter().chain(notes(cells)) {
         text.push_str(&format!("{note}\n"));
     }
     text
@@ -88,22 +88,48 @@ pub fn images_per_second(cell: &CellResult, end_to_end: Nanos) -> f64 {
     f64::from(cell.cell.batch) / end_to_end.seconds().max(1e-9)
 }
 
+/// Whether cells ran on several devices, so that each has to name its own.
+fn on_several(cells: &[CellResult]) -> bool {
+    cells.iter().any(|cell| cell.device != cells[0].device)
+}
+
+/// A cell's name, with its device where there are several.
+fn name(cell: &CellResult, several: bool) -> String {
+    let on = if several { format!(" on {}", cell.device) } else { String::new() };
+    format!("{}{on}", cell.cell)
+}
+
+/// What computed on which card, a line per engine.
+fn releases(cells: &[CellResult]) -> Vec<String> {
+    let mut engines: Vec<(&str, Vec<String>)> = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.device.kind == Kind::Gpu) {
+        let Some(runtime) = &cell.runtime else { continue };
+        let release = format!("{} on {}", runtime.version, cell.device);
+        match engines.iter_mut().find(|(engine, _)| *engine == cell.cell.engine) {
+            Some((_, known)) if known.contains(&release) => {}
+            Some((_, known)) => known.push(release),
+            None => engines.push((&cell.cell.engine, vec![release])),
+        }
+    }
+    engines.iter().map(|(engine, all)| format!("{engine}: {}", all.join(", "))).collect()
+}
+
 fn notes(cells: &[CellResult]) -> Vec<String> {
-    cells.iter().flat_map(notes_of).chain(shared_doubts(cells)).collect()
+    let several = on_several(cells);
+    let each = cells.iter().flat_map(|cell| notes_of(cell, several));
+    each.chain(shared_doubts(cells, several)).collect()
 }
 
 /// Most cells that a note names.
 const NAMED: usize = 3;
 
 /// A line per doubt, with the cells that have it.
-fn shared_doubts(cells: &[CellResult]) -> Vec<String> {
+fn shared_doubts(cells: &[CellResult], several: bool) -> Vec<String> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     let measured: Vec<_> = cells.iter().filter(|cell| cell.state == State::Measured).collect();
-    let several = cells.iter().any(|cell| cell.device != cells[0].device);
     for cell in &measured {
         for doubt in doubts(cell) {
-            let on = if several { format!(" on {}", cell.device) } else { String::new() };
-            let name = format!("{}{on}", cell.cell);
+            let name = name(cell, several);
             match groups.iter_mut().find(|(text, _)| *text == doubt) {
                 Some((_, names)) => names.push(name),
                 None => groups.push((doubt, vec![name])),
@@ -121,12 +147,12 @@ fn shared_doubts(cells: &[CellResult]) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-fn notes_of(cell: &CellResult) -> Vec<String> {
+fn notes_of(cell: &CellResult, several: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let name = &cell.cell;
+    let name = name(cell, several);
     let (outcome, reason) = outcome(cell);
     if cell.state != State::Measured {
-        return vec![format!("{outcome}: {name} on {}: {reason}", cell.device)];
+        return vec![format!("{outcome}: {}: {reason}", self::name(cell, true))];
     }
     let launches = cell.measured + cell.failed + cell.missing;
     if cell.failed > 0 {
@@ -287,4 +313,58 @@ fn delta_row(delta: &Delta, several: bool) -> Vec<Field> {
     };
     fields.push(Field::new(verdict));
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        analysis,
+        device::Device,
+        report::charts::synthetic::{self, lifelike},
+        runner::Reason,
+        scenario::Cell,
+        store::{RecordOutcome, Run},
+    };
+
+    fn on(card: &str) -> Cell {
+        let device = Device { kind: Kind::Gpu, name: card.into(), uuid: format!("GPU-{card}") };
+        Cell { device, ..synthetic::cell("m", "tensorrt", 1) }
+    }
+
+    fn text(run: &Run) -> String {
+        super::run(&analysis::cells(run))
+    }
+
+    #[test]
+    fn the_release_that_computed_on_each_card_stands_below_the_table() {
+        let samples = || lifelike(1_000_000, 2, 20);
+        let mut run = synthetic::run(vec![(on("Old"), samples()), (on("New"), samples())]);
+        for launch in run.launches.iter_mut().filter(|launch| launch.record.device.name == "Old") {
+            let RecordOutcome::Measured(measured) = &mut launch.record.outcome else { continue };
+            measured.facts.runtime.version = "8.6.1".to_owned();
+        }
+        assert!(text(&run).contains("\ntensorrt: 8.6.1 on Old, 1 on New\n"), "{}", text(&run));
+        let cpu = synthetic::run(vec![(synthetic::cell("m", "ort", 1), samples())]);
+        assert!(!text(&cpu).contains("ort: 1 on"), "{}", text(&cpu));
+    }
+
+    #[test]
+    fn an_unfinished_cell_is_named_with_its_device_where_there_are_several() {
+        let samples = || lifelike(1_000_000, 2, 20);
+        let mut run = synthetic::run(vec![(on("Old"), samples()), (on("New"), samples())]);
+        run.info.measure.launches = 2;
+        run.launches
+            .retain(|launch| launch.record.device.name == "New" || launch.record.launch == 0);
+        let line = "unfinished: m/yolov8/tensorrt/fp32/b1/serial/t1 on Old: 1 of 2";
+        assert!(text(&run).contains(line), "{}", text(&run));
+    }
+
+    #[test]
+    fn nothing_measured_has_no_heading() {
+        let mut run = synthetic::run(vec![(on("Old"), Vec::new())]);
+        run.info.cells[0].skipped = Some(Reason("no such card".to_owned()));
+        let cell = "skipped: m/yolov8/tensorrt/fp32/b1/serial/t1 on Old: no such card\n";
+        assert_eq!(text(&run), cell);
+    }
 }

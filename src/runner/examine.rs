@@ -126,21 +126,17 @@ pub fn idle_tables(scenario: &Scenario, inventory: &Inventory) -> Vec<String> {
     scenario.device.keys().filter(idle).map(words).collect()
 }
 
-/// What each engine consists of: under its name, or where that differs by device under both names.
-pub fn runtimes(engines: Vec<Probed>) -> BTreeMap<String, Runtime> {
-    let mut runtimes: BTreeMap<String, Runtime> = BTreeMap::new();
-    for Probed { engine, device, answer } in engines {
-        let Ok(runtime) = answer else { continue };
-        match runtimes.get(&engine) {
-            Some(known) if *known != runtime => {
-                runtimes.insert(format!("{engine} on {}", device.name), runtime);
-            }
-            _ => {
-                runtimes.insert(engine, runtime);
-            }
-        }
-    }
-    runtimes
+/// What each engine consists of: under its name where it is the same on every device, else under
+/// `engine on device` for each of them.
+pub fn runtimes(engines: &[Probed]) -> BTreeMap<String, Runtime> {
+    let named = |Probed { engine, device, answer }: &Probed| {
+        let runtime = answer.as_ref().ok()?;
+        let mut others = engines.iter().filter(|other| other.engine == *engine);
+        let same = others.all(|other| other.answer.as_ref().map_or(true, |it| it == runtime));
+        let name = if same { engine.clone() } else { format!("{engine} on {device}") };
+        Some((name, runtime.clone()))
+    };
+    engines.iter().filter_map(named).collect()
 }
 
 /// Asks every engine on every device in a process of its own what it is: a library made for another
@@ -256,5 +252,34 @@ impl Here<'_> {
             None => Some(inventory.why_missing(&device.name)),
             Some(gpu) => gpu.hidden(inventory),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn probed(card: &str, version: Option<&str>) -> Probed {
+        let device = Device { kind: Kind::Gpu, name: card.into(), uuid: format!("GPU-{card}") };
+        let runtime = |version: &str| Runtime { version: version.into(), library: None };
+        let answer = version.map(runtime).ok_or_else(|| Reason("not there".into()));
+        Probed { engine: "tensorrt".into(), device, answer }
+    }
+
+    fn names(engines: &[Probed]) -> Vec<(String, String)> {
+        let version = |(name, runtime): (String, Runtime)| (name, runtime.version);
+        runtimes(engines).into_iter().map(version).collect()
+    }
+
+    #[test]
+    fn an_engine_that_differs_by_device_is_named_with_each_of_them_and_else_with_none() {
+        let named = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        let same = [probed("old", Some("10.13")), probed("new", Some("10.13"))];
+        assert_eq!(names(&same), [named("tensorrt", "10.13")]);
+        let differing = [probed("old", Some("8.6.1")), probed("new", Some("10.13"))];
+        let both = [named("tensorrt on new", "10.13"), named("tensorrt on old", "8.6.1")];
+        assert_eq!(names(&differing), both);
+        let alone = [probed("old", None), probed("new", Some("10.13"))];
+        assert_eq!(names(&alone), [named("tensorrt", "10.13")]);
     }
 }

@@ -119,7 +119,7 @@ pub fn preflight(
         }
         ready.examined.push(examined);
     }
-    ready.runtimes = runtimes(engines);
+    ready.runtimes = runtimes(&engines);
     Ok(Ok(ready))
 }
 

@@ -4,7 +4,7 @@ use super::{
     canvas::{Canvas, Point, Problem, Style},
     letters, palette,
 };
-use crate::store::RunInfo;
+use crate::{engine::Runtime, store::RunInfo};
 use plotters::prelude::{DrawingBackend, RGBColor};
 
 /// Width of every chart in points.
@@ -65,7 +65,11 @@ impl Frame {
         Self {
             title: letters::wrap(title, TITLE, INSIDE, LINES_OF_TITLE),
             subtitle: letters::wrap(subtitle, LABEL, INSIDE, 2),
-            footer: [made, machine].map(|l| letters::shorten(&l, SMALL, INSIDE)).to_vec(),
+            footer: [made, machine]
+                .into_iter()
+                .chain(engines(run))
+                .map(|line| letters::shorten(&line, SMALL, INSIDE))
+                .collect(),
             ..Self::default()
         }
     }
@@ -134,6 +138,16 @@ impl Frame {
         }
         Ok(())
     }
+}
+
+/// The engines of a run and their releases, where they are recorded.
+fn engines(run: &RunInfo) -> Option<String> {
+    let release = |(name, runtime): (&String, &Runtime)| match name.split_once(" on ") {
+        Some((engine, device)) => format!("{engine} {} on {device}", runtime.version),
+        None => format!("{name} {}", runtime.version),
+    };
+    let all: Vec<String> = run.runtimes.iter().map(release).collect();
+    (!all.is_empty()).then(|| format!("engines: {}", all.join(" · ")))
 }
 
 /// Lines of text from `top` down; returns where the next thing may begin.

@@ -166,7 +166,8 @@ impl<'a> Latency<'a> {
         let room = panel.to - panel.from;
         let style = Style::left(LABEL - 1.0, palette::PALE).centred();
         let mut free = panel.from;
-        for tick in panel.axis.ticks((room / 45.0) as usize) {
+        // No more than there are iterations: between two of them is nothing to mark.
+        for tick in panel.axis.ticks(panel.samples.len().min((room / 45.0) as usize)) {
             let (x, text) = (panel.axis.at(tick), number(tick));
             let half = letters::width(&text, LABEL - 1.0) / 2.0;
             if x - half >= free && x + half <= panel.to {

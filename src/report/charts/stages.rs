@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     analysis::{CellResult, StageResult},
+    device::Kind,
     scenario::CellId,
     store::RunInfo,
     timing::Span,
@@ -188,7 +189,19 @@ fn frame(
     }
     let level = Share(run.measure.confidence);
     frame.mark(Mark::Bar(palette::INK), &format!("end to end, with its {level} interval"));
+    if cells.iter().any(|cell| preprocessed_by_card(run, cell)) {
+        frame.note(
+            "Where preprocess = \"gpu\", preprocess is the card's work and came after host to device; \
+             the bars keep the order of the legend.",
+        );
+    }
     frame
+}
+
+/// Whether a card did the pre-processing of a cell.
+fn preprocessed_by_card(run: &RunInfo, cell: &CellResult) -> bool {
+    let options = serde_json::to_value(&run.engine).unwrap_or_default();
+    cell.device.kind == Kind::Gpu && options[&cell.cell.engine]["preprocess"] == "gpu"
 }
 
 /// A span as people write it.

@@ -4,7 +4,16 @@ use super::{
     Chart, MOST_CELLS, all, letters,
     synthetic::{cell, lifelike, run, sample},
 };
-use crate::{analysis, engine::Layer, runner::LayerPass, store::Run, timing::Sample, unit::Nanos};
+use crate::{
+    analysis,
+    device::Kind,
+    engine::{Layer, Runtime},
+    runner::LayerPass,
+    scenario::PreprocessOn,
+    store::Run,
+    timing::Sample,
+    unit::Nanos,
+};
 
 fn charts(run: &Run) -> Vec<Chart> {
     let charts = all(run, &analysis::cells(run)).unwrap();
@@ -197,4 +206,51 @@ fn layers_without_any_time_are_drawn() {
     };
     run.launches[0].layers = Some(LayerPass::Timed(vec![layer]));
     assert!(charts(&run).iter().any(|chart| chart.name.starts_with("layers-")));
+}
+
+#[test]
+fn charts_name_the_release_of_each_engine() {
+    let mut run = run(vec![(cell("m", "tensorrt", 1), lifelike(1_000_000, 2, 20))]);
+    for (name, version) in [("tensorrt on Old", "8.6.1"), ("tensorrt on New", "10.13.0")] {
+        let runtime = Runtime { version: version.to_owned(), library: None };
+        run.info.runtimes.insert(name.to_owned(), runtime);
+    }
+    for chart in charts(&run) {
+        let foot = "engines: tensorrt 10.13.0 on New · tensorrt 8.6.1 on Old";
+        assert!(chart.svg.contains(foot), "{}", chart.name);
+    }
+}
+
+#[test]
+fn a_short_launch_is_marked_at_whole_iterations() {
+    let charts = one(vec![vec![sample([9; 4], false, false); 4]]);
+    let latency = charts.iter().find(|chart| chart.name.starts_with("latency")).unwrap();
+    let texts: Vec<&str> = latency.svg.split("<text").skip(1).collect();
+    let has = |tick: &str| texts.iter().any(|text| text.contains(&format!(">\n{tick}\n<")));
+    assert!(has("3") && !has("0.5") && !has("1.5"), "{}", latency.svg);
+}
+
+#[test]
+fn a_rate_without_an_interval_is_drawn_as_one() {
+    let batches = |count| {
+        let cell = |batch| (cell("m", "ort", batch), lifelike(1_000_000, 1, count));
+        charts(&run(vec![cell(1), cell(2)]))
+    };
+    let marked = |charts: Vec<Chart>| {
+        let throughput = charts.iter().find(|chart| chart.name == "throughput").unwrap();
+        throughput.svg.contains("no interval: too few samples")
+    };
+    assert!(marked(batches(3)));
+    assert!(!marked(batches(40)));
+}
+
+#[test]
+fn the_chart_of_stages_says_where_the_card_preprocessed() {
+    let mut card = cell("m", "tensorrt", 1);
+    card.device.kind = Kind::Gpu;
+    let mut run = run(vec![(card, lifelike(1_000_000, 2, 20))]);
+    let says = |run: &Run| charts(run)[0].svg.contains("came after host to device");
+    assert!(!says(&run));
+    run.info.engine.tensorrt.preprocess = PreprocessOn::Gpu;
+    assert!(says(&run));
 }

@@ -40,6 +40,8 @@ struct Rate {
     median: f64,
     low: f64,
     high: f64,
+    /// Whether there were samples enough for an interval.
+    certain: bool,
 }
 
 impl Throughput {
@@ -86,14 +88,18 @@ impl Throughput {
         }
         for (rate, &(x, y)) in self.series[n].points.iter().zip(&points) {
             let (low, high) = (self.axis.at(rate.low), self.axis.at(rate.high));
-            on.rule((x, high), (x, low), 1.5, colour)?;
+            if rate.certain {
+                on.rule((x, high), (x, low), 1.5, colour)?;
+            }
             for (end, value) in [(low, rate.low), (high, rate.high)] {
-                if !self.axis.holds(value) {
+                if !rate.certain || !self.axis.holds(value) {
                     continue;
                 }
                 on.rule((x - 4.0, end), (x + 4.0, end), 1.5, colour)?;
             }
-            Mark::of_line(n).draw(on, (x, y))?;
+            // Without an interval the mark must not look like one with a narrow interval.
+            let mark = if rate.certain { Mark::of_line(n) } else { Mark::Ring(colour) };
+            mark.draw(on, (x, y))?;
         }
         Ok(())
     }
@@ -165,6 +171,7 @@ fn rate(cell: &CellResult) -> Option<Rate> {
         median: images_per_second(cell, whole.median),
         low: images_per_second(cell, whole.bounds().1),
         high: images_per_second(cell, whole.bounds().0),
+        certain: whole.ci.is_some(),
     })
 }
 
@@ -181,6 +188,9 @@ fn frame(run: &RunInfo, series: &[Series], left_out: usize) -> Frame {
     let mut frame = Frame::new(run, "Throughput by batch size", &subtitle);
     for (n, series) in series.iter().enumerate() {
         frame.mark(Mark::Line(n), &series.name);
+    }
+    if series.iter().flat_map(|series| &series.points).any(|rate| !rate.certain) {
+        frame.mark(Mark::Ring(palette::PALE), "no interval: too few samples");
     }
     if left_out > 0 {
         frame.note(&format!("{left_out} more lines are left out; results.csv has all values."));

@@ -231,6 +231,7 @@ mod tests {
                 took,
                 bytes: Bytes(1_900),
                 kept,
+                warm: false,
                 remarks: Vec::new(),
             })
         };

@@ -9,7 +9,6 @@ use crate::{
     store::{Run, RunInfo},
 };
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change of the detections per image by more than this share is worth a word.
@@ -122,12 +121,15 @@ fn keys(above: &str, tables: &impl Serialize) -> BTreeMap<String, String> {
     keys
 }
 
+/// A key that is not set, in JSON.
+const NULL: &str = "null";
+
 /// Every key of `[device]` that has another value, or is in one run alone.
 fn device_option_changes(old: &RunInfo, new: &RunInfo) -> Vec<String> {
     let keys = |run: &RunInfo| {
         let quoted = run.device.iter().map(|(name, options)| (format!("\"{name}\""), options));
         let mut keys = keys("device", &quoted.collect::<BTreeMap<_, _>>());
-        keys.retain(|_, value| *value != Value::Null.to_string());
+        keys.retain(|_, value| value != NULL);
         keys
     };
     let (old, new) = (keys(old), keys(new));

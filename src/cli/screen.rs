@@ -223,7 +223,7 @@ mod tests {
     use crate::os::FilePath;
 
     #[test]
-    fn an_engine_is_built_kept_or_a_file_of_somebody_elses() {
+    fn an_engine_is_said_to_be_built_or_kept_or_a_file_that_was_given() {
         let words = |took, kept| {
             made(&Built {
                 file: FilePath("m.engine".into()),
@@ -231,6 +231,7 @@ mod tests {
                 took,
                 bytes: Bytes(1_900),
                 kept,
+                warm: false,
                 remarks: Vec::new(),
             })
         };

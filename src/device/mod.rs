@@ -56,6 +56,14 @@ impl Device {
         Self { kind: Kind::Gpu, name, uuid: gpu.uuid.to_string() }
     }
 
+    /// Its product's name, without what tells it from another card of that product here.
+    pub fn product(&self) -> &str {
+        match self.name.rsplit_once(" gpu:") {
+            Some((product, index)) if index.bytes().all(|byte| byte.is_ascii_digit()) => product,
+            _ => &self.name,
+        }
+    }
+
     fn missing(name: &str) -> Self {
         Self { kind: Kind::Gpu, name: name.to_owned(), uuid: String::new() }
     }

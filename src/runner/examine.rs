@@ -6,7 +6,10 @@ use super::{
     fitness::{self, Surroundings},
 };
 use crate::{
-    device::{Device, Inventory, Kind, compatibility::Finding},
+    device::{
+        Device, Inventory, Kind,
+        compatibility::{Finding, Provider},
+    },
     engine::{self, Place, Request, Runtime},
     model::{Format, Model},
     scenario::{Cell, DeviceOptions, Plan, Scenario},
@@ -239,10 +242,20 @@ impl Here<'_> {
         let gpu = self.surroundings.inventory.with_uuid(&cell.device.uuid);
         if let (Some(wish), Some(gpu)) = (engine.wish(&request), gpu) {
             let runtime = answer.and_then(|answer| answer.as_ref().ok());
+            // A library that the scenario names and that is none says what is wrong by itself.
+            if runtime.is_none() && wish.provider == Provider::TensorRt && self.names_tensorrt() {
+                return examined;
+            }
             let name = format!("gpu:{}", gpu.index);
             examined.findings = self.surroundings.judge(gpu, &name, self.place, runtime, &wish);
         }
         examined
+    }
+
+    fn names_tensorrt(&self) -> bool {
+        let place = self.place;
+        let named = place.device_options.tensorrt_library.as_ref();
+        named.or(place.options.tensorrt.library.as_ref()).is_some()
     }
 
     fn device_obstacle(&self) -> Option<String> {

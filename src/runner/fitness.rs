@@ -11,7 +11,7 @@ use crate::{
         libraries::{self, Library, LibraryKind},
     },
     engine::{Place, Runtime},
-    os::{SearchPath, parse_printable},
+    os::{SearchPath, parse_printable, printable},
 };
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,8 @@ impl<'a> Surroundings<'a> {
         }
         let mut findings = best.unwrap_or_default();
         findings.extend(runtime.and_then(|runtime| lacks(runtime, wish.provider)));
+        let itself = engine.filter(|_| itself && wish.opset.is_some());
+        findings.extend(itself.and_then(|engine| self.lacks_parser(engine)));
         findings
     }
 
@@ -96,6 +98,29 @@ impl<'a> Surroundings<'a> {
             Some(path) => vec![self.at(path).map_or(compatibility::Library::NotFound, told)],
             None => self.loaded(LibraryKind::Tensorrt),
         }
+    }
+
+    /// Whether TensorRT's parser of ONNX is there, beside its library or where the loader looks.
+    fn lacks_parser(&self, engine: &Runtime) -> Option<Finding> {
+        let major = Version::parse(&engine.version)?.major();
+        let library = library_of(engine)?;
+        let real = std::fs::canonicalize(&library).ok()?;
+        let name = format!("libnvonnxparser.so.{major}");
+        let beside = [&library, &real].iter().any(|path| path.with_file_name(&name).exists());
+        if beside || SearchPath::system().resolve(&name, &[]).is_some() {
+            return None;
+        }
+        Some(Finding {
+            verdict: Verdict::DoesNotFit,
+            subject: format!("the ONNX parser of TensorRT {}", engine.version),
+            words: format!(
+                "{name} lies neither beside {} nor where the loader looks",
+                printable(&library)
+            ),
+            cure: Some("install it from the same package, or give a built engine".to_owned()),
+            source: ELF,
+            confidence: Confidence::Confirmed,
+        })
     }
 
     /// CUDA's runtime, or, where a library brings its own within it, cuBLAS, which is of a CUDA too.

@@ -100,6 +100,12 @@ const ADVICE: &[(&str, &str)] = &[
     ("version tag", "the engine was built by another release: build it anew with this library"),
     ("incompatible device", "the engine was built for another card: build it anew on this one"),
     ("different device", "the engine was built for another card: build it anew on this one"),
+    ("magic tag", "the file is no engine, or is damaged: copy it again, or build it anew"),
+    ("checksum", "the engine is damaged: copy it again, or build it anew"),
+    (
+        "deserialization failed",
+        "copy the engine again, or build it anew on this card with this library",
+    ),
 ];
 
 const OUT_OF_MEMORY: &[&str] =

@@ -248,3 +248,21 @@ fn doctor_names_the_release_that_fits_each_card() {
     assert!(machine.launches_on(&old()).is_empty(), "10 does not know compute capability 6.1");
     assert_eq!(machine.launches_on(&new()).len(), 2);
 }
+
+#[test]
+fn a_missing_parser_is_found_before_anything_is_built() {
+    let machine = Machine::new(&script(), "");
+    let folder = machine.doubles.tensorrt("8.6.1");
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("libnvonnxparser") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let ran = machine.run("out", &[]);
+    ran.succeeds();
+    assert!(ran.out.contains("libnvonnxparser.so.8 lies neither beside"), "{}", ran.out);
+    assert!(machine.launches_on(&old()).is_empty(), "skipped");
+    assert_others_measured(&machine);
+    let doctor = machine.ran(&["doctor", "cards.toml"]);
+    assert!(doctor.out.contains("install it from the same package"), "{}", doctor.out);
+}

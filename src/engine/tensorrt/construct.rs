@@ -102,7 +102,7 @@ impl Parts<'_> {
         report: &mut Report<'_>,
     ) -> Result<Built, Error> {
         let timings_of =
-            format!("{} {}", library::identity(self.library), self.spec.place.device.name);
+            format!("{} {}", library::identity(self.library), self.spec.place.device.product());
         let keeps_timings = self.spec.place.options.tensorrt.timing_cache;
         let timings = keeps_timings.then(|| self.engines.timings(&timings_of)).flatten();
         let batch = opt_batch(recipe, recipe::part(self.spec, self.library)?);

@@ -71,3 +71,16 @@ fn rank(library: &Found, place: &Place) -> (bool, bool, Vec<u32>) {
     let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
     (is_known(&numbers), supports.unwrap_or(false), numbers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_whose_interface_is_not_known_is_taken_last() {
+        assert!(is_known(&[8, 6, 1]) && is_known(&[10, 13, 3, 9]) && is_known(&[11, 4]));
+        assert!(!is_known(&[10, 17, 0]) && !is_known(&[9, 3, 0]) && !is_known(&[]));
+        let unknown = (is_known(&[10, 17]), true, vec![10, 17]);
+        assert!(unknown < (is_known(&[8, 6, 1]), true, vec![8, 6, 1]));
+    }
+}

@@ -114,7 +114,7 @@ impl Recipe {
             model.to_owned(),
             library.release().to_string(),
             library::identity(library),
-            place.device.name.clone(),
+            place.device.product().to_owned(),
             capability.unwrap_or_default(),
             spec.precision.to_string(),
             format!("fp16 {} int8 {} tf32 {}", self.fp16, self.int8, self.tf32),

@@ -1,8 +1,8 @@
 //! Engines that are kept, given as files, damaged or foreign.
 
 use super::{Machine, measured, new, old, script};
-use std::{fs, path::PathBuf};
-use trtbench_double_script::Script;
+use std::{collections::BTreeSet, fs, path::PathBuf};
+use trtbench_double_script::{Card, Script};
 
 /// Files in the cache that end so.
 fn files(machine: &Machine, end: &str) -> Vec<PathBuf> {
@@ -151,4 +151,25 @@ fn other_engines_do_not_take_an_engine_file() {
     let ran = machine.ran(&["run", "rten.toml", "--out", "rten"]);
     let said = format!("{}{}", ran.out, ran.err);
     assert!(said.contains("which `rten` does not load; use engine = [\"tensorrt\"]"), "{said}");
+}
+
+#[test]
+fn cards_of_one_product_share_an_engine() {
+    let twin = trtbench_double_script::Card { name: new().name, ..new() };
+    let mut other =
+        trtbench_double_script::Card { uuid: old().uuid, pci: old().pci, ..twin.clone() };
+    (other.cuda_rank, other.nvml_rank) = (old().cuda_rank, old().nvml_rank);
+    let machine = Machine::new(&Script::with_cards([other, twin]).with_calls(), "");
+    let library = super::library(&machine.doubles, "10.13.0");
+    let axes = "device = [\"gpu:all\"]\nbatch = [2]";
+    let text = super::scenario("tensorrt", axes, super::FAST);
+    let text = format!("{text}\n[engine.tensorrt]\nlibrary = {library:?}\n");
+    machine.sandbox.scenario("cards.toml", &text);
+    machine.run("out", &[]).succeeds();
+    let launches = super::launches(&machine.sandbox);
+    assert_eq!(launches.len(), 4, "two cards, two launches");
+    assert_eq!(files(&machine, "engine").len(), 1);
+    let names: BTreeSet<&str> =
+        launches.iter().map(|launch| launch.record.device.name.as_str()).collect();
+    assert_eq!(names.len(), 2, "told apart: {names:?}");
 }

@@ -155,9 +155,8 @@ fn other_engines_do_not_take_an_engine_file() {
 
 #[test]
 fn cards_of_one_product_share_an_engine() {
-    let twin = trtbench_double_script::Card { name: new().name, ..new() };
-    let mut other =
-        trtbench_double_script::Card { uuid: old().uuid, pci: old().pci, ..twin.clone() };
+    let twin = new();
+    let mut other = Card { uuid: old().uuid, pci: old().pci, ..twin.clone() };
     (other.cuda_rank, other.nvml_rank) = (old().cuda_rank, old().nvml_rank);
     let machine = Machine::new(&Script::with_cards([other, twin]).with_calls(), "");
     let library = super::library(&machine.doubles, "10.13.0");

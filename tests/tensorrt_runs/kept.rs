@@ -1,7 +1,7 @@
 //! Engines that are kept, given as files, damaged or foreign.
 
 use super::{Machine, measured, new, old, script};
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 use trtbench_double_script::{Card, Script};
 
 /// Files in the cache that end so.
@@ -171,4 +171,42 @@ fn cards_of_one_product_share_an_engine() {
     let names: BTreeSet<&str> =
         launches.iter().map(|launch| launch.record.device.name.as_str()).collect();
     assert_eq!(names.len(), 2, "told apart: {names:?}");
+}
+
+#[test]
+fn where_engines_cannot_be_kept_the_run_goes_on_with_its_own() {
+    let machine = Machine::new(&script(), "");
+    fs::create_dir_all(machine.sandbox.path("cache")).unwrap();
+    fs::write(machine.kept(), "a file where the folder should be").unwrap();
+    let ran = machine.run("out", &[]);
+    ran.succeeds();
+    assert!(ran.out.contains("could not be kept for later runs"), "{}", ran.out);
+    assert!(ran.out.contains("TRTBENCH_CACHE"), "{}", ran.out);
+    assert_eq!(super::launches(&machine.sandbox).iter().map(measured).count(), 8);
+    assert!(!machine.sandbox.path("out/launches/.engines").exists());
+}
+
+#[test]
+fn a_full_disk_takes_no_engine_from_the_run() {
+    let machine = Machine::new(&script(), "timing_cache = false");
+    let cache = machine.sandbox.path("cache");
+    fs::create_dir_all(&cache).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=64k none {0} || exit 99\n\
+         mkdir {0}/tensorrt\n\
+         cat /dev/zero > {0}/filler 2> /dev/null\n\
+         exec {1} run cards.toml --out out --set measure.max_samples=5 --set measure.max_seconds=4",
+        cache.display(),
+        env!("CARGO_BIN_EXE_trtbench"),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-r", "-m", "sh", "-c", &script]).env("TRTBENCH_CACHE", &cache);
+    machine.doubles.prepare(&mut command).current_dir(machine.sandbox.path(""));
+    let ran = super::Ran::from(command.output().unwrap());
+    if ran.code == Some(99) || ran.err.contains("unshare failed") {
+        return super::common::skip("full disk: no test may mount a file system of its own here");
+    }
+    ran.succeeds();
+    assert!(ran.out.contains("could not be kept for later runs"), "{}", ran.out);
+    assert_eq!(super::launches(&machine.sandbox).iter().map(measured).count(), 8);
 }

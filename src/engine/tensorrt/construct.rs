@@ -50,7 +50,7 @@ pub fn build(
     };
     let parts = Parts { spec, library: &library, card: &card, engines: &engines };
     let mut built = parts.make(&builder, network, &io, &recipe, feed, report)?;
-    built.remarks.extend(remark);
+    built.remarks.extend(remark.into_iter().chain(engines.trouble(spec)));
     Ok(built)
 }
 

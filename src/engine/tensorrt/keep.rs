@@ -54,39 +54,55 @@ impl Engines {
     /// kept.
     ///
     /// # Errors
-    /// When there is no cache or the folder cannot be made.
+    /// When neither can be made.
     pub fn of(spec: &LoadSpec<'_>) -> Result<Self, Error> {
         let scratch = spec.place.scratch.as_ref().map(|path| path.0.clone());
-        let folder = match &scratch {
-            Some(scratch) if !spec.place.options.tensorrt.engine_cache => scratch.clone(),
-            _ => fetch::cache_dir().map_err(|error| no_folder(&error))?.join("tensorrt"),
-        };
-        fs::create_dir_all(&folder)
-            .map_err(|error| no_folder(&format!("{}: {error}", printable(&folder))))?;
-        Ok(Self { folder, scratch })
+        if let Some(scratch) = scratch.clone().filter(|_| !spec.place.options.tensorrt.engine_cache)
+        {
+            return Self::within(&scratch, None);
+        }
+        let cache = fetch::cache_dir().map_err(|error| no_folder(&error))?.join("tensorrt");
+        Self::within(&cache, scratch.clone()).or_else(|error| match scratch {
+            Some(scratch) => Self::within(&scratch, None),
+            None => Err(error),
+        })
+    }
+
+    fn within(folder: &Path, scratch: Option<PathBuf>) -> Result<Self, Error> {
+        fs::create_dir_all(folder)
+            .map_err(|error| no_folder(&format!("{}: {error}", printable(folder))))?;
+        Ok(Self { folder: folder.to_owned(), scratch })
+    }
+
+    /// What is to be known where engines were to be kept and are not.
+    pub fn trouble(&self, spec: &LoadSpec<'_>) -> Option<String> {
+        let lost = spec.place.options.tensorrt.engine_cache
+            && spec.place.scratch.as_ref().is_some_and(|scratch| scratch.0 == self.folder);
+        lost.then(|| not_kept(&"there is no folder for it that can be written"))
     }
 
     /// Waits until nobody else builds by that recipe, and keeps others from it until what is returned is
-    /// dropped. `wait` is called while somebody does, and says whether to go on waiting.
+    /// dropped; nobody where the folder cannot be written, in which case nothing is kept either. `wait`
+    /// is called while somebody does, and says whether to go on waiting.
     ///
     /// # Errors
-    /// [`Error::Failed`] when `wait` wants to end, or there can be no lock.
+    /// [`Error::Failed`] when `wait` wants to end.
     pub fn lock(
         &self,
         recipe: &Recipe,
         wait: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<File, Error> {
+    ) -> Result<Option<File>, Error> {
         let path = self.folder.join(format!("{}.lock", name(recipe)));
         loop {
             match os::lock(&path) {
-                Ok(lock) => return Ok(lock),
+                Ok(lock) => return Ok(Some(lock)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if wait().is_break() {
                         return Err(Error::Failed("the build was cancelled".to_owned()));
                     }
                     std::thread::sleep(WAIT);
                 }
-                Err(error) => return Err(no_folder(&format!("{}: {error}", printable(&path)))),
+                Err(_) => return Ok(None),
             }
         }
     }
@@ -146,10 +162,7 @@ impl Engines {
             Err(error) => {
                 let elsewhere = self.scratch.as_ref().filter(|scratch| **scratch != self.folder);
                 let Some(scratch) = elsewhere else { return Err(not_written(&error)) };
-                remarks.push(format!(
-                    "the engine could not be kept for later runs: {error}; make room there, or name \
-                     another folder as TRTBENCH_CACHE"
-                ));
+                remarks.push(not_kept(&error));
                 let file = plan(scratch, recipe, &sha256);
                 fs::create_dir_all(scratch)
                     .and_then(|()| write_atomic(&file, engine))
@@ -228,6 +241,13 @@ fn no_folder(error: &dyn Display) -> Error {
         "no folder for built engines: {error}; name one as TRTBENCH_CACHE, or use \
          engine_cache = false"
     ))
+}
+
+fn not_kept(why: &dyn Display) -> String {
+    format!(
+        "the engine could not be kept for later runs: {why}; make room in the cache, or name another \
+         folder as TRTBENCH_CACHE"
+    )
 }
 
 fn not_written(error: &dyn Display) -> Error {

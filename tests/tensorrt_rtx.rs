@@ -16,7 +16,10 @@ use std::{
     time::Instant,
 };
 use trtbench::{
+    family::{self, Family},
     fetch,
+    scenario::FamilyOptions,
+    tensor::{Dim, ModelIo, TensorInfo},
     tensorrt::{
         Abi, BuildRequest, Builder, Built, Described, Element, Error, InputRange, Library, Listen,
         Network, Progress, Typing, plan_header,
@@ -361,6 +364,35 @@ fn a_library_without_its_parser_is_missed_only_when_something_is_parsed() {
     assert!(words.contains("libtensorrt_onnxparser_rtx.so.1 lies neither beside"), "{words}");
 }
 
+/// Inputs and outputs as the parser tells them.
+fn described(network: &Network) -> ModelIo {
+    let info = |tensor: Described| TensorInfo {
+        name: tensor.name,
+        dtype: tensor.element.dtype().unwrap(),
+        dims: Some(tensor.dims.iter().map(|&length| dim(length)).collect()),
+    };
+    ModelIo {
+        inputs: network.inputs().into_iter().map(info).collect(),
+        outputs: network.outputs().into_iter().map(info).collect(),
+    }
+}
+
+fn dim(length: i64) -> Dim {
+    usize::try_from(length).map_or_else(|_| Dim::Dynamic(String::new()), Dim::Fixed)
+}
+
+/// Families that take a model with these inputs and outputs, and as which variant.
+fn taken_by(io: &ModelIo) -> Vec<String> {
+    let batch =
+        io.inputs.iter().find_map(|input| (input.rank() == Some(4)).then(|| input.fixed(0)));
+    let batch = batch.flatten().unwrap_or(1);
+    let variant = |family: &&dyn Family| {
+        let adapter = family.adapt(io, batch, &FamilyOptions::default()).ok()?;
+        Some(format!("{}: {}", family.name(), adapter.fitting().variant))
+    };
+    family::all().iter().filter_map(variant).collect()
+}
+
 #[test]
 fn every_export_of_the_families_is_built_unless_it_has_nms_in_the_graph() {
     let Some(rtx) = rtx() else { return };
@@ -377,6 +409,16 @@ fn every_export_of_the_families_is_built_unless_it_has_nms_in_the_graph() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let builder = rtx.builder();
         let network = builder.parse(&path, Typing::Graph).unwrap();
+        let declared = trtbench::model::open(&path).unwrap().signature.io;
+        // Of a file that leaves lengths open that TensorRT infers, others may take the declaration, too.
+        let own = |taken: Vec<String>| {
+            let mut own = taken;
+            own.retain(|variant| name.contains(variant.split(':').next().unwrap()));
+            own
+        };
+        let families = own(taken_by(&declared));
+        assert!(!families.is_empty(), "{name} is of no family");
+        assert_eq!(own(taken_by(&described(&network))), families, "{name}");
         let nms = fs::read(&path).unwrap().windows(17).any(|bytes| bytes == b"NonMaxSuppression");
         let mut profile = batches(&network, 640);
         if nms {

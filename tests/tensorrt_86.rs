@@ -79,6 +79,9 @@ fn without_a_driver_no_cell_can_run_and_the_driver_is_named() {
 fn on_a_driver_that_it_refuses_every_cell_fails_with_its_words_and_nothing_crashes() {
     let Some(library) = library() else { return };
     let cards = Doubles::new(&Script::with_cards(two_cards()));
+    // What is looked for before anything is loaded.
+    cards.beside("libcudart.so.12.2.140");
+    cards.beside("libcudnn.so.8.8.0");
     let sandbox = sandbox(&library);
     let ran = ran(&sandbox, &cards, &["run", "s.toml", "--out", "out"]);
     ran.fails(1, &["the builder: ", "CUDA initialization failure"]);

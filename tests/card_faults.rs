@@ -9,7 +9,9 @@ mod simulated;
 
 use common::{Ran, Sandbox, program};
 use doubles::Doubles;
-use simulated::{assert_all_freed, assert_times, launches, on_cards, run, two_cards};
+use simulated::{
+    assert_all_freed, assert_times, launches, new, old, on_cards, run, script, two_cards,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -32,22 +34,6 @@ struct Played {
     sandbox: Sandbox,
     doubles: Doubles,
     ran: Ran,
-}
-
-/// The card that goes wrong.
-fn old() -> Card {
-    let [old, _] = two_cards();
-    old
-}
-
-/// The card that does not.
-fn new() -> Card {
-    let [_, new] = two_cards();
-    new
-}
-
-fn script() -> Script {
-    Script::with_cards(two_cards())
 }
 
 /// Both cards, the older one with these readings.

@@ -5,7 +5,7 @@ use super::Built;
 use super::Error;
 use crate::{
     cuda::ComputeCapability,
-    device::{Device, Kind},
+    device::{Device, Kind, compatibility::Arithmetic},
     os::{FilePath, Host},
     scenario::{DeviceOptions, EngineOptions, Precision},
 };
@@ -137,6 +137,15 @@ impl LoadSpec<'_> {
 }
 
 impl Request<'_> {
+    /// What the tables of what fits what call the precision.
+    pub(super) fn arithmetic(&self) -> Arithmetic {
+        match self.precision {
+            Precision::Fp32 => Arithmetic::Fp32,
+            Precision::Fp16 => Arithmetic::Fp16,
+            Precision::Int8 => Arithmetic::Int8,
+        }
+    }
+
     /// Refuses a model whose weights are kept in another precision than the one asked for: for
     /// engines that compute in the precision of the graph.
     #[cfg(any(feature = "ort", feature = "rten"))]

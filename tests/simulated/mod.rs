@@ -10,7 +10,7 @@ use trtbench::{
     store::{Launch, Run, RunInfo},
     timing::Span,
 };
-use trtbench_double_script::{Card, Timing, Transfer};
+use trtbench_double_script::{Card, Script, Timing, Transfer};
 
 /// Bytes that the empty engine moves to a card and back, per image.
 const INPUT: u64 = 3 * 128 * 128 * 4;
@@ -48,6 +48,23 @@ pub fn two_cards() -> [Card; 2] {
     };
     new.pci.bus = 9;
     [old, new]
+}
+
+/// The older card: in tests of faults the one that goes wrong.
+pub fn old() -> Card {
+    let [old, _] = two_cards();
+    old
+}
+
+/// The younger card.
+pub fn new() -> Card {
+    let [_, new] = two_cards();
+    new
+}
+
+/// Both cards, without a fault.
+pub fn script() -> Script {
+    Script::with_cards(two_cards())
 }
 
 /// The empty engine on all cards; `keys` go into its table.

@@ -25,7 +25,7 @@ mod times;
 use common::{FAST, Ran, Sandbox, program, scenario};
 use doubles::Doubles;
 use host_kernels::HostKernels;
-use simulated::{launches, two_cards};
+use simulated::{launches, new, old, script, two_cards};
 use std::{ffi::OsString, path::PathBuf};
 use trtbench::store::{Launch, MeasuredRecord, RecordOutcome};
 use trtbench_double_script::{Card, Script};
@@ -123,18 +123,4 @@ fn measured(launch: &Launch) -> &MeasuredRecord {
         RecordOutcome::Measured(measured) => measured,
         RecordOutcome::Failed(failure) => panic!("{}", failure.reason),
     }
-}
-
-fn old() -> Card {
-    let [old, _] = two_cards();
-    old
-}
-
-fn new() -> Card {
-    let [_, new] = two_cards();
-    new
-}
-
-fn script() -> Script {
-    Script::with_cards(two_cards())
 }

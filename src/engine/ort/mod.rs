@@ -20,7 +20,7 @@ use super::{
 use crate::{
     device::{
         Kind,
-        compatibility::{self, Arithmetic, PrecisionBy, Wish},
+        compatibility::{self, PrecisionBy, Wish},
     },
     os::printable,
     scenario::{Optimization, OrtOptions, Precision, PreprocessOn, Provider},
@@ -70,11 +70,7 @@ impl Engine for Ort {
                 Provider::Cuda => compatibility::Provider::OrtCuda,
                 Provider::TensorRt => compatibility::Provider::OrtTensorRt,
             },
-            arithmetic: match request.precision {
-                Precision::Fp32 => Arithmetic::Fp32,
-                Precision::Fp16 => Arithmetic::Fp16,
-                Precision::Int8 => Arithmetic::Int8,
-            },
+            arithmetic: request.arithmetic(),
             precision_by: if flagged { PrecisionBy::Flag } else { PrecisionBy::Graph },
             opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
             own_kernels: request.options.ort.preprocess == PreprocessOn::Gpu,

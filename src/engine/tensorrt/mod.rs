@@ -17,7 +17,7 @@ use super::{
 use crate::{
     device::{
         Kind,
-        compatibility::{self, Arithmetic, PrecisionBy, Wish},
+        compatibility::{self, PrecisionBy, Wish},
     },
     model::Format,
     os::printable,
@@ -73,11 +73,7 @@ impl Engine for TensorRt {
             || request.quantised && request.precision == Precision::Int8;
         (request.device == Kind::Gpu).then(|| Wish {
             provider: compatibility::Provider::TensorRt,
-            arithmetic: match request.precision {
-                Precision::Fp32 => Arithmetic::Fp32,
-                Precision::Fp16 => Arithmetic::Fp16,
-                Precision::Int8 => Arithmetic::Int8,
-            },
+            arithmetic: request.arithmetic(),
             precision_by: if in_graph { PrecisionBy::Graph } else { PrecisionBy::Flag },
             opset: request.opset.and_then(|opset| u32::try_from(opset).ok()),
             own_kernels: request.options.tensorrt.preprocess == PreprocessOn::Gpu,

@@ -13,6 +13,7 @@ use crate::{
     engine::{self, Place, Request, Runtime},
     model::{Format, Model},
     scenario::{Cell, DeviceOptions, Plan, Scenario},
+    tensorrt,
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 
@@ -180,18 +181,10 @@ pub fn surroundings<'a>(
     Surroundings::look(inventory, &named)
 }
 
-/// Why an engine file does not run with the TensorRT that is here: that of another release has built it.
+/// Why an engine file does not run with the TensorRT that is here.
 fn other_release(model: &Model, runtime: &Runtime) -> Option<String> {
-    let Format::TensorRtEngine(release) = model.format else { return None };
-    let release = release.to_string();
-    (release != runtime.version).then(|| {
-        format!(
-            "the engine was built by TensorRT {release}, here is TensorRT {}: an engine runs in the \
-             release that has built it alone; build it anew, or name that release's library as \
-             tensorrt_library",
-            runtime.version
-        )
-    })
+    let Format::TensorRtEngine(built) = model.format else { return None };
+    tensorrt::other_release(built, &runtime.version)
 }
 
 /// Why an engine that reads ONNX alone cannot run a cell's model.

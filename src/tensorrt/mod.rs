@@ -25,6 +25,6 @@ pub use callbacks::{Calibrate, Listen};
 pub use element::Element;
 pub use error::{Error, Fault, Refused, Said};
 pub use library::Library;
-pub use plan::{PlanHeader, plan_header};
+pub use plan::{PlanHeader, other_release, plan_header};
 pub use release::{Abi, Product, Release};
 pub use run::{Engine, ExecutionContext, Runtime, Tensor};

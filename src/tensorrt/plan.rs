@@ -22,6 +22,18 @@ pub fn plan_header(bytes: &[u8]) -> Option<PlanHeader> {
     Some(PlanHeader { release: Release { product, major, minor, patch } })
 }
 
+/// Why an engine of release `built` does not run in release `here`, if it does not: only the release that has
+/// built an engine runs it.
+pub fn other_release(built: Release, here: &str) -> Option<String> {
+    (built.to_string() != here).then(|| {
+        format!(
+            "the engine was built by TensorRT {built}, here is TensorRT {here}: an engine runs in the \
+             release that has built it alone; build it anew, or name that release's library as \
+             tensorrt_library"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,8 +107,14 @@ impl Card {
     }
 }
 
-/// What should be known of FP32 on a card that has TF32, where that is not turned off.
-pub const TF32: &str = "fp32 may be computed in TF32, with 10 bits of mantissa: tf32 = false where it \
+/// What should be known of FP32 on a card that has TF32, where `tf32` does not turn it off.
+pub fn tf32_remark(request: &Request<'_>, tf32: bool) -> Option<String> {
+    // From compute capability 8.0 on; a card that is not known may have it.
+    let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
+    (request.precision == Precision::Fp32 && tf32 && has_tf32).then(|| TF32.to_owned())
+}
+
+const TF32: &str = "fp32 may be computed in TF32, with 10 bits of mantissa: tf32 = false where it \
                         is compared with a card that has none";
 
 /// What the scenario's keys make of a cell's figures.

@@ -83,10 +83,7 @@ impl Engine for Ort {
             return Vec::new();
         }
         let mut remarks: Vec<String> = super::card::remark(options.card()).into_iter().collect();
-        let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
-        if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
-            remarks.push(super::card::TF32.to_owned());
-        }
+        remarks.extend(super::card::tf32_remark(request, options.tf32));
         if options.cuda_graph {
             remarks.push(
                 "cuda_graph: ONNX Runtime waits for the card itself, so enqueue holds inference"

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     engine::{Built, Error, Feed, LoadSpec, Progress, Report, card::Card},
-    model::{self, Format},
+    model::{self, Format, Model},
     os::{Clock, FilePath, MonotonicClock, printable},
     tensor::ModelIo,
     tensorrt::{self, BuildRequest, Builder, Calibrate, Library, Network},
@@ -27,7 +27,8 @@ pub fn build(
     report: &mut Report<'_>,
 ) -> Result<Built, Error> {
     let library = library::open(spec.place)?;
-    if let Some(given) = given(spec, &library)? {
+    let model = model::open(spec.model).map_err(|error| Error::Model(error.to_string()))?;
+    if let Some(given) = given(spec, &library, &model)? {
         return Ok(given);
     }
     let card = open_card(spec)?;
@@ -35,7 +36,7 @@ pub fn build(
     let network =
         builder.parse(spec.model, typing(&library)).map_err(|error| blame(spec, error))?;
     let io = recipe::described(&network.inputs(), &network.outputs());
-    let recipe = Recipe::new(spec, &library, &io, feed)?;
+    let recipe = Recipe::new(spec, &model, &library, &io, feed)?;
     let engines = Engines::of(spec)?;
     let waiting = Progress {
         phase: "waiting for another run that builds the same".into(),
@@ -55,17 +56,10 @@ pub fn build(
 }
 
 /// An engine that somebody else has built: nothing is to be done.
-fn given(spec: &LoadSpec<'_>, library: &Library) -> Result<Option<Built>, Error> {
-    let model = model::open(spec.model).map_err(|error| Error::Model(error.to_string()))?;
-    let Format::TensorRtEngine(release) = model.format else { return Ok(None) };
-    let here = library.release();
-    if release != here {
-        return Err(Error::Unsupported(format!(
-            "the engine {} was built by TensorRT {release}, here is TensorRT {here}: an engine runs in the release \
-             that has built it alone; build it anew, or name that release's library as \
-             tensorrt_library",
-            printable(spec.model)
-        )));
+fn given(spec: &LoadSpec<'_>, library: &Library, model: &Model) -> Result<Option<Built>, Error> {
+    let Format::TensorRtEngine(built) = model.format else { return Ok(None) };
+    if let Some(why) = tensorrt::other_release(built, &library.release().to_string()) {
+        return Err(Error::Unsupported(why));
     }
     // Loaded once beforehand: what the library refuses, or warns of, is known before any launch.
     let card = open_card(spec)?;
@@ -74,7 +68,7 @@ fn given(spec: &LoadSpec<'_>, library: &Library) -> Result<Option<Built>, Error>
     session::check(spec, library, &engine)?;
     Ok(Some(Built {
         file: FilePath(spec.model.to_owned()),
-        sha256: model.sha256,
+        sha256: model.sha256.clone(),
         took: None,
         bytes: Bytes(model.bytes),
         kept: true,

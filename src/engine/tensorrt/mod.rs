@@ -87,10 +87,7 @@ impl Engine for TensorRt {
             remarks.push(BUILT.to_owned());
             return remarks;
         }
-        let has_tf32 = request.capability.is_none_or(|capability| capability.major >= 8);
-        if request.precision == Precision::Fp32 && options.tf32 && has_tf32 {
-            remarks.push(super::card::TF32.to_owned());
-        }
+        remarks.extend(super::card::tf32_remark(request, options.tf32));
         remarks.extend(match request.precision {
             Precision::Fp32 => None,
             Precision::Fp16 => Some(FP16.to_owned()),

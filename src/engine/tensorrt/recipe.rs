@@ -3,7 +3,7 @@
 use super::library;
 use crate::{
     engine::{Error, Feed, LoadSpec},
-    model::{self, Signature},
+    model::{Model, Signature},
     scenario::{Precision, Profile},
     tensor::{DType, Dim, ModelIo, TensorInfo, TensorSet},
     tensorrt::{Abi, Described, Element, InputRange, Library, Typing},
@@ -66,18 +66,18 @@ pub fn dims(lengths: &[i64]) -> Vec<Dim> {
 }
 
 impl Recipe {
-    /// The recipe for the model of `spec`, which has these inputs and outputs.
+    /// The recipe for `model`, that of `spec`, which has these inputs and outputs.
     ///
     /// # Errors
     /// When the library cannot build the precision that is asked for, or the model does not fit its
     /// family or a batch.
     pub fn new(
         spec: &LoadSpec<'_>,
+        model: &Model,
         library: &Library,
         io: &ModelIo,
         feed: &mut dyn Feed,
     ) -> Result<Self, Error> {
-        let model = model::open(spec.model).map_err(|error| Error::Model(error.to_string()))?;
         let signature = &model.signature;
         let flags = typing(library) == Typing::Flags;
         let asked = spec.precision;

@@ -205,6 +205,27 @@ impl Outputs for TensorSet {
 }
 
 impl DType {
+    /// Bits of an element, also of types that are only counted; none of texts and of what ONNX does
+    /// not define.
+    pub fn bits(self) -> Option<u64> {
+        match self {
+            Self::Other(4 | 5) => Some(16),
+            Self::Other(12) => Some(32),
+            Self::Other(13 | 14) => Some(64),
+            Self::Other(15) => Some(128),
+            Self::Other(17..=20 | 24) => Some(8),
+            Self::Other(21..=23) => Some(4),
+            Self::Other(25 | 26) => Some(2),
+            known => known.bytes().map(|bytes| bytes as u64 * 8),
+        }
+    }
+
+    /// Whether it holds numbers with a fraction.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::F64)
+            || matches!(self, Self::Other(17..=20 | 23 | 24))
+    }
+
     /// Bytes of an element; none of types that this project does not handle.
     pub fn bytes(self) -> Option<usize> {
         match self {
@@ -244,9 +265,26 @@ impl fmt::Display for DType {
             Self::I32 => "int32",
             Self::I64 => "int64",
             Self::Bool => "bool",
+            Self::Other(4) => "uint16",
+            Self::Other(5) => "int16",
+            Self::Other(8) => "string",
+            Self::Other(12) => "uint32",
+            Self::Other(13) => "uint64",
+            Self::Other(14) => "complex64",
+            Self::Other(15) => "complex128",
+            Self::Other(17) => "float8e4m3fn",
+            Self::Other(18) => "float8e4m3fnuz",
+            Self::Other(19) => "float8e5m2",
+            Self::Other(20) => "float8e5m2fnuz",
+            Self::Other(21) => "uint4",
+            Self::Other(22) => "int4",
+            Self::Other(23) => "float4e2m1",
+            Self::Other(24) => "float8e8m0",
+            Self::Other(25) => "uint2",
+            Self::Other(26) => "int2",
             Self::Other(code) => return write!(f, "ONNX type {code}"),
         };
-        f.write_str(name)
+        f.pad(name)
     }
 }
 

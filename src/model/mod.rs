@@ -1,9 +1,11 @@
 //! What is inside a model file. Runs nothing and executes nothing that a file holds.
 
-mod nms;
-mod onnx;
+pub mod anatomy;
+pub mod graph;
+pub mod onnx;
 mod protobuf;
 
+pub use anatomy::Anatomy;
 pub use onnx::{Signature, Weights};
 pub use protobuf::Malformed;
 
@@ -12,13 +14,30 @@ use crate::{
     tensorrt::{PlanHeader, Release, plan_header},
 };
 use sha2::{Digest, Sha256};
-use std::path::{Component, Path};
+use std::{
+    fmt,
+    path::{Component, Path},
+};
 
 /// What a model file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// ONNX.
     Onnx,
+    /// Paddle's program: a `.pdmodel`, with the `.pdiparams` beside it.
+    PaddleProgram,
+    /// Paddle's intermediate representation: a `.json`, with the `.pdiparams` beside it.
+    PaddlePir,
+    /// Parameters of a Paddle program alone: a `.pdiparams`.
+    PaddleParameters,
+    /// A state that Paddle saved: `.pdparams`, `.pdopt`.
+    PaddleState,
+    /// What `torch.save` writes since 1.6: an archive.
+    PyTorch,
+    /// What `torch.save` wrote before 1.6.
+    PyTorchLegacy,
+    /// Safetensors.
+    Safetensors,
     /// An engine that this release of TensorRT has built.
     TensorRtEngine(Release),
 }
@@ -35,6 +54,23 @@ pub struct Model {
     /// SHA-256 of the file, hexadecimal; with weights in other files, of the chain of all their
     /// SHA-256.
     pub sha256: String,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Onnx => "ONNX",
+            Self::PaddleProgram => "Paddle program",
+            Self::PaddlePir => "Paddle PIR program",
+            Self::PaddleParameters => "Paddle parameters",
+            Self::PaddleState => "Paddle state",
+            Self::PyTorch => "PyTorch checkpoint",
+            Self::PyTorchLegacy => "PyTorch checkpoint (legacy)",
+            Self::Safetensors => "safetensors",
+            Self::TensorRtEngine(release) => return write!(f, "TensorRT engine ({release})"),
+        };
+        f.pad(name)
+    }
 }
 
 /// Why a model file cannot be used.
@@ -118,6 +154,24 @@ fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String>
         ));
     }
     Ok(weights)
+}
+
+/// What the model at `path` consists of. Weights are not read, and nothing that a file holds is
+/// executed.
+///
+/// # Errors
+/// When it cannot be read, is none of the formats, is truncated or contradicts itself.
+pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
+    let refuse = |problem: String| Error { file: printable(path), problem };
+    if !path.is_file() {
+        return Err(refuse("is no file".to_owned()));
+    }
+    let bytes =
+        MappedFile::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty; export or copy it again".to_owned()));
+    }
+    onnx::anatomy(path, &bytes).map_err(refuse)
 }
 
 /// SHA-256 in hexadecimal.

@@ -50,6 +50,14 @@ impl<'a> Fields<'a> {
         Err(Malformed::NoMessage)
     }
 
+    /// The next of packed varints.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is cut off or too long.
+    pub fn next_varint(&mut self) -> Result<Option<u64>, Malformed> {
+        if self.0.is_empty() { Ok(None) } else { self.varint().map(Some) }
+    }
+
     fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed::Truncated)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed::Truncated)?;

@@ -173,7 +173,7 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
             sha256: model.sha256.clone(),
             weights: match model.format {
                 Format::Onnx => model.signature.weights.precision().to_string(),
-                Format::TensorRtEngine(_) => "unknown".to_owned(),
+                _ => "unknown".to_owned(),
             },
             opset: model.signature.opset,
             classes: named.cloned().unwrap_or_else(|| known().collect()),

@@ -1,15 +1,17 @@
 //! The signature of an ONNX file: inputs, outputs, opset and the type of its weights. Weights are
 //! walked over, not read. Field numbers are those of onnx.proto (onnx/onnx, IR version 10).
 
-use super::{
-    nms,
-    protobuf::{Fields, Malformed, Value},
-};
+use super::{Contents, Problem, read};
 use crate::{
+    model::{
+        anatomy::Weight,
+        graph::{Graph, Node, Numbers, ValueId},
+        protobuf::{Fields, Malformed},
+    },
     scenario::Precision,
     tensor::{DType, Dim, ModelIo, TensorInfo},
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// What a runner has to know of a model before it loads it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +46,20 @@ pub struct Weights {
 }
 
 impl Weights {
+    fn of(weights: &[Weight]) -> Self {
+        let mut counts = Self::default();
+        for weight in weights {
+            let count = match weight.dtype {
+                DType::F32 => &mut counts.fp32,
+                DType::F16 | DType::BF16 => &mut counts.fp16,
+                DType::I8 | DType::U8 => &mut counts.int8,
+                _ => continue,
+            };
+            *count = count.saturating_add(weight.elements);
+        }
+        counts
+    }
+
     /// The precision that most of the weights are kept in; without weights FP32.
     pub fn precision(&self) -> Precision {
         let most = self.fp32.max(self.fp16).max(self.int8);
@@ -56,149 +72,57 @@ impl Weights {
     }
 }
 
+/// Which input of `NonMaxSuppression` is its score threshold (ONNX operator set 10).
+const SCORE_THRESHOLD: usize = 4;
+
 impl Signature {
     /// Reads the signature of the ONNX model in `bytes`.
     ///
     /// # Errors
-    /// [`Malformed`] when the bytes are truncated or no model.
-    pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut signature = Self::default();
-        let mut graph = None;
-        for field in Fields::of(bytes) {
-            match field? {
-                (7, value) => graph = Some(value.message()?),
-                (8, value) => signature.opset(value.message()?)?,
-                (14, value) => signature.metadata(value.message()?)?,
-                _ => {}
-            }
-        }
-        let graph = graph.ok_or(Malformed::NoMessage)?;
-        signature.nms_threshold = nms::score_threshold(graph.clone())?;
-        signature.graph(graph)?;
-        if signature.io.outputs.is_empty() { Err(Malformed::NoMessage) } else { Ok(signature) }
+    /// [`Problem`] when the bytes are truncated or no model.
+    pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        Ok(Self::of(&read(bytes)?))
     }
 
-    fn metadata(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
-        let (key, text) = entry(fields)?;
-        if key == "names" {
-            let names = class_names(&text).unwrap_or_default();
-            // A network that was never trained calls its classes by their numbers.
-            let numbered = names.iter().enumerate().all(|(n, name)| *name == n.to_string());
-            self.classes = if numbered { Vec::new() } else { names };
+    /// The signature of what was read.
+    pub fn of(contents: &Contents) -> Self {
+        let graph = &contents.graph;
+        let infos = |ids: &[ValueId]| ids.iter().map(|&id| graph.value(id).info.clone()).collect();
+        let named = contents.metadata.get("names").and_then(|text| class_names(text));
+        // A network that was never trained calls its classes by their numbers.
+        let trained =
+            |names: &Vec<String>| names.iter().enumerate().any(|(n, name)| *name != n.to_string());
+        Self {
+            io: ModelIo { inputs: infos(&graph.inputs), outputs: infos(&graph.outputs) },
+            opset: contents.opsets.get("ai.onnx").copied(),
+            nodes: graph.nodes.len(),
+            quantising: graph.nodes.iter().filter(|node| quantises(node)).count(),
+            external: contents
+                .external
+                .iter()
+                .map(|file| (file.location.clone(), file.needed))
+                .collect(),
+            weights: Weights::of(&contents.weights),
+            nms_threshold: nms_threshold(graph),
+            classes: named.filter(trained).unwrap_or_default(),
         }
-        Ok(())
-    }
-
-    fn opset(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
-        let (mut domain, mut version) = (String::new(), None);
-        for field in fields {
-            match field? {
-                (1, value) => domain = value.text()?,
-                (2, value) => version = Some(value.number()?),
-                _ => {}
-            }
-        }
-        if domain.is_empty() || domain == "ai.onnx" {
-            self.opset = version;
-        }
-        Ok(())
-    }
-
-    fn graph(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
-        let mut initialisers = HashSet::new();
-        for field in fields {
-            match field? {
-                (1, value) => {
-                    self.nodes += 1;
-                    self.quantising += usize::from(quantises(value.message()?)?);
-                }
-                (5, value) => {
-                    initialisers.insert(self.initialiser(value.message()?)?);
-                }
-                (11, value) => self.io.inputs.push(value_info(value.message()?)?),
-                (12, value) => self.io.outputs.push(value_info(value.message()?)?),
-                _ => {}
-            }
-        }
-        // Up to IR version 3 every initialiser is listed as an input too.
-        self.io.inputs.retain(|input| !initialisers.contains(&input.name));
-        Ok(())
-    }
-
-    /// Notes one TensorProto and returns its name.
-    fn initialiser(&mut self, fields: Fields<'_>) -> Result<String, Malformed> {
-        let (mut name, mut dtype, mut elements) = (String::new(), 0, 1_u64);
-        let mut external = External::default();
-        for field in fields {
-            match field? {
-                (1, Value::Varint(length)) => elements = elements.saturating_mul(length),
-                (1, Value::Bytes(packed)) => elements = elements.saturating_mul(product(packed)),
-                (2, value) => dtype = value.number()?,
-                (8, value) => name = value.text()?,
-                (13, value) => external.read(value.message()?)?,
-                _ => {}
-            }
-        }
-        if let Some(location) = external.location {
-            let end = external.offset.saturating_add(external.length);
-            let needed = self.external.entry(location).or_default();
-            *needed = end.max(*needed);
-        }
-        let count = match dtype_of(dtype) {
-            DType::F32 => &mut self.weights.fp32,
-            DType::F16 | DType::BF16 => &mut self.weights.fp16,
-            DType::I8 | DType::U8 => &mut self.weights.int8,
-            _ => return Ok(name),
-        };
-        *count = count.saturating_add(elements);
-        Ok(name)
     }
 }
 
-/// Where the weights of one initialiser lie, if not in the model file.
-#[derive(Default)]
-struct External {
-    location: Option<String>,
-    offset: u64,
-    length: u64,
+/// Whether a node is one of the two operators that take floats to integers and back.
+fn quantises(node: &Node) -> bool {
+    matches!(node.operator.as_str(), "QuantizeLinear" | "DequantizeLinear")
 }
 
-impl External {
-    /// Takes one of the entries that together name the place.
-    fn read(&mut self, fields: Fields<'_>) -> Result<(), Malformed> {
-        let (key, text) = entry(fields)?;
-        let number = || text.parse().map_err(|_| Malformed::NoMessage);
-        match key.as_str() {
-            "location" => self.location = Some(text),
-            "offset" => self.offset = number()?,
-            "length" => self.length = number()?,
-            _ => {}
-        }
-        Ok(())
+/// The score threshold of the graph's `NonMaxSuppression`, if it has one with a constant threshold:
+/// what a scenario cannot lower.
+fn nms_threshold(graph: &Graph) -> Option<f32> {
+    let node = graph.nodes.iter().rfind(|node| node.operator == "NonMaxSuppression")?;
+    let id = node.inputs.get(SCORE_THRESHOLD).copied()??;
+    match graph.value(id).constant.as_ref()?.numbers.as_ref()? {
+        Numbers::Floats(numbers) => numbers.first().map(|&number| number as f32),
+        Numbers::Integers(_) => None,
     }
-}
-
-/// Whether a NodeProto is one of the two operators that take floats to integers and back.
-fn quantises(fields: Fields<'_>) -> Result<bool, Malformed> {
-    for field in fields {
-        if let (4, value) = field? {
-            return Ok(matches!(value.text()?.as_str(), "QuantizeLinear" | "DequantizeLinear"));
-        }
-    }
-    Ok(false)
-}
-
-/// A StringStringEntryProto.
-fn entry(fields: Fields<'_>) -> Result<(String, String), Malformed> {
-    let (mut key, mut text) = (String::new(), String::new());
-    for field in fields {
-        match field? {
-            (1, value) => key = value.text()?,
-            (2, value) => text = value.text()?,
-            _ => {}
-        }
-    }
-    Ok((key, text))
 }
 
 /// Most class names that are taken for meant.
@@ -223,22 +147,8 @@ fn class_names(text: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// Product of packed varints; what cannot be read counts as 1.
-fn product(packed: &[u8]) -> u64 {
-    let mut product = 1_u64;
-    let (mut value, mut shift) = (0_u64, 0);
-    for &byte in packed {
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        shift += 7;
-        if byte < 0x80 {
-            product = product.saturating_mul(value);
-            (value, shift) = (0, 0);
-        }
-    }
-    product
-}
-
-fn value_info(fields: Fields<'_>) -> Result<TensorInfo, Malformed> {
+/// Reads ValueInfoProto.
+pub(super) fn value_info(fields: Fields<'_>) -> Result<TensorInfo, Malformed> {
     let mut info = TensorInfo { name: String::new(), dtype: DType::Other(0), dims: None };
     for field in fields {
         match field? {

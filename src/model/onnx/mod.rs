@@ -1,0 +1,90 @@
+//! ONNX files. Field numbers are those of onnx.proto (onnx/onnx, IR version 10).
+
+mod reader;
+mod signature;
+mod tensor;
+
+pub use reader::{Contents, External, read};
+pub use signature::{Signature, Weights, dtype_of};
+pub use tensor::half;
+
+use super::{
+    Format,
+    anatomy::{Anatomy, File, Section, SectionKind},
+    external,
+    protobuf::Malformed,
+};
+use crate::{os::printable, tensor::DType};
+use std::path::Path;
+
+/// Why bytes are no usable ONNX file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Not even protobuf, or cut off.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// More elements than there can be.
+    #[error("the tensor {name:?} declares the shape {shape:?}, which no memory holds")]
+    Shape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<u64>,
+    },
+    /// Another number of bytes than the shape asks for.
+    #[error("the tensor {name:?} declares the shape {shape:?} of {dtype} but holds {found} bytes")]
+    Length {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        shape: Vec<u64>,
+        /// Its element type.
+        dtype: DType,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// Graphs in graphs in graphs.
+    #[error("its graphs are nested deeper than {0}; no exporter does that")]
+    Depth(usize),
+}
+
+/// What the ONNX file at `path`, whose bytes are `bytes`, consists of, with the files that hold its
+/// weights.
+///
+/// # Errors
+/// What is wrong with it, for its user.
+pub fn anatomy(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
+    let contents = read(bytes).map_err(|problem| problem.to_string())?;
+    let name = path.file_name().map(|name| printable(Path::new(name))).unwrap_or_default();
+    let mut files = vec![File { name, bytes: bytes.len() as u64 }];
+    let section = |file, (kind, bytes)| Section { file, kind, bytes };
+    let mut sections: Vec<Section> =
+        contents.sections.iter().map(|(&kind, &bytes)| section(0, (kind, bytes))).collect();
+    for (index, part) in contents.external.iter().enumerate() {
+        let file = index + 1;
+        let size = external(path, &part.location, part.needed)?.len() as u64;
+        files.push(File { name: part.location.clone(), bytes: size });
+        let held = contents
+            .weights
+            .iter()
+            .filter(|weight| weight.place.is_some_and(|place| place.file == file));
+        let held: u64 = held.map(|weight| weight.bytes).sum();
+        sections.push(section(file, (SectionKind::Weights, held.min(size))));
+        sections.push(section(file, (SectionKind::Padding, size.saturating_sub(held))));
+    }
+    let mut remarks = Vec::new();
+    remarks.extend(
+        contents.ir_version.map(|version| format!("The format's version (IR) is {version}.")),
+    );
+    Ok(Anatomy {
+        format: Format::Onnx,
+        files,
+        sections,
+        weights: contents.weights,
+        producer: contents.producer,
+        opsets: contents.opsets,
+        metadata: contents.metadata,
+        graph: Some(contents.graph),
+        remarks,
+    })
+}

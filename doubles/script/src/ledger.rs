@@ -150,16 +150,19 @@ impl Ledger {
         path.into()
     }
 
-    /// Reads the ledger of the script with this path; empty where no library has written one.
+    /// Reads the ledger of the script with this path; empty where no library has written one. A line
+    /// that another process is just writing is not there yet: a reader may see half of a write.
     ///
     /// # Errors
     /// When it cannot be read or a line is not one of a ledger.
     pub fn read(script: &Path) -> io::Result<Self> {
-        let text = match fs::read_to_string(Self::path(script)) {
+        let bytes = match fs::read(Self::path(script)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             other => other?,
         };
-        let lines: Result<_, serde_json::Error> = text.lines().map(serde_json::from_str).collect();
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        let lines = bytes[..whole].split_inclusive(|&byte| byte == b'\n');
+        let lines: Result<_, serde_json::Error> = lines.map(serde_json::from_slice).collect();
         Ok(Self { lines: lines? })
     }
 
@@ -294,6 +297,21 @@ mod tests {
 
     fn alloc(kind: Kind, handle: u64) -> Entry {
         Entry::Alloc { kind, handle, bytes: 10 }
+    }
+
+    #[test]
+    fn a_line_that_is_just_being_written_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script.json");
+        Writer::open(&script).unwrap().alloc(Kind::Stream, 1, 0);
+        let whole = Ledger::read(&script).unwrap();
+        let mut file = OpenOptions::new().append(true).open(Ledger::path(&script)).unwrap();
+        file.write_all("{\"pid\":7,\"verb\":\"unexpected\",\"what\":\"é".as_bytes()).unwrap();
+        assert_eq!(Ledger::read(&script).unwrap(), whole);
+        file.write_all("\"}\n".as_bytes()).unwrap();
+        assert_eq!(Ledger::read(&script).unwrap().unexpected(), ["é"]);
+        file.write_all(b"no line of a ledger\n").unwrap();
+        assert!(Ledger::read(&script).is_err());
     }
 
     #[test]

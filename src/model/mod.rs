@@ -1,6 +1,7 @@
 //! What is inside a model file. Runs nothing and executes nothing that a file holds.
 
 pub mod anatomy;
+pub mod difference;
 pub mod graph;
 pub mod onnx;
 mod protobuf;

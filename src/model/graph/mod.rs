@@ -73,6 +73,10 @@ pub struct Node {
     pub outputs: Vec<Option<ValueId>>,
     /// Parameters by name, in the file's order.
     pub attributes: Vec<(String, Attribute)>,
+    /// Bytes that it takes in the file, names and attributes included, tensors not.
+    pub bytes: u64,
+    /// Bytes of those that are attributes.
+    pub attribute_bytes: u64,
 }
 
 /// A parameter of an operator.

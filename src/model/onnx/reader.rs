@@ -137,7 +137,10 @@ impl<'a> Reader<'a> {
         for field in fields {
             match field? {
                 (1, value) => {
-                    let node = self.node(value.message()?, &mut graph, &mut ids, depth)?;
+                    let held = self.held();
+                    let mut node = self.node(value.message()?, &mut graph, &mut ids, depth)?;
+                    let bytes = value.bytes()?.len() as u64;
+                    node.bytes = bytes.saturating_sub(self.held() - held);
                     graph.nodes.push(node);
                 }
                 (2, value) => graph.name = self.text(SectionKind::Names, value)?,
@@ -249,6 +252,7 @@ impl<'a> Reader<'a> {
             let inside = self.heading_bytes() - before;
             let own = (value.bytes()?.len() as u64).saturating_sub(inside);
             if !matches!(attribute.1, Attribute::Graph(_)) {
+                node.attribute_bytes += own;
                 *self.sections.entry(SectionKind::Attributes).or_default() += own;
             }
             node.attributes.push(attribute);
@@ -260,6 +264,11 @@ impl<'a> Reader<'a> {
             node.domain.clear();
         }
         Ok(node)
+    }
+
+    /// Bytes of weights so far.
+    fn held(&self) -> u64 {
+        self.sections.get(&SectionKind::Weights).copied().unwrap_or(0)
     }
 
     /// All bytes that have a heading.

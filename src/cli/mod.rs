@@ -4,9 +4,11 @@ mod check;
 mod common;
 mod compare;
 mod devices;
+mod diff;
 mod doctor;
 mod fetch;
 mod folders;
+mod inspect;
 mod list;
 mod report;
 mod run;
@@ -36,6 +38,10 @@ enum Verb {
     Report(report::Arguments),
     /// Compare two runs cell by cell
     Compare(compare::Arguments),
+    /// Say what is in model files, what a network costs, and where it will run; runs nothing
+    Inspect(inspect::Arguments),
+    /// Say why one model file is larger than another
+    Diff(diff::Arguments),
     /// Show processors, cards and the libraries that cards are used through
     Devices(devices::Arguments),
     /// Say whether cards, drivers, libraries and models fit, and what helps where they do not
@@ -81,6 +87,8 @@ fn dispatch(verb: Verb) -> anyhow::Result<End> {
         Verb::List(arguments) => list::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Compare(arguments) => compare::run(&arguments),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+        Verb::Diff(arguments) => diff::run(&arguments),
         Verb::Devices(arguments) => devices::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Fetch(arguments) => fetch::run(&arguments),

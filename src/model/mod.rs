@@ -1,10 +1,12 @@
 //! What is inside a model file. Runs nothing and executes nothing that a file holds.
 
 pub mod anatomy;
+pub mod components;
 pub mod difference;
 pub mod graph;
 pub mod onnx;
 mod protobuf;
+pub mod summary;
 
 pub use anatomy::Anatomy;
 pub use onnx::{Signature, Weights};

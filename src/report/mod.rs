@@ -7,6 +7,7 @@ pub mod devices;
 pub mod doctor;
 pub mod json;
 pub mod layers;
+pub mod model;
 pub mod pictures;
 pub mod table;
 mod words;

@@ -56,7 +56,7 @@ fn network(first: &[&Weight], second: &[&Weight]) -> Vec<Explanation> {
         second.append(&mut folded[1].layers);
     }
     // Exporters rename: what has the same shape is taken for the same, in the files' order.
-    let by_shape = |weight: &Weight| format!("{:?}", weight.shape);
+    let by_shape = |weight: &Weight| format!("{} {:?}", weight.dtype.is_float(), weight.shape);
     let (mut first, mut second) = pair_by(&first, &second, by_shape, &mut pairs);
     folded[0].take_biases(&mut second);
     folded[1].take_biases(&mut first);
@@ -97,7 +97,9 @@ fn of_pairs(cause: Cause, words: String, pairs: &[Pair<'_>]) -> Explanation {
 
 /// What has no match and is no batch normalisation.
 fn alone(weights: &[&Weight], which: &str, sign: i64) -> Explanation {
-    let named = listed(weights.iter().map(|weight| weight.name.as_str()));
+    let mut largest = weights.to_vec();
+    largest.sort_by_key(|weight| std::cmp::Reverse(weight.bytes));
+    let named = listed(largest.iter().map(|weight| weight.name.as_str()));
     Explanation {
         cause: Cause::Weights,
         words: format!("{} tensors that only the {which} has: {named}", weights.len()),

@@ -62,14 +62,16 @@ impl Frame {
             "{} · {} processors · {} · {} · host {}",
             host.cpu, host.processors, host.system, host.architecture, host.name
         );
+        let footer: Vec<String> = [made, machine].into_iter().chain(engines(run)).collect();
+        Self::around(title, subtitle, &footer)
+    }
+
+    /// A frame with these lines at its foot.
+    pub fn around(title: &str, subtitle: &str, footer: &[String]) -> Self {
         Self {
             title: letters::wrap(title, TITLE, INSIDE, LINES_OF_TITLE),
             subtitle: letters::wrap(subtitle, LABEL, INSIDE, 2),
-            footer: [made, machine]
-                .into_iter()
-                .chain(engines(run))
-                .map(|line| letters::shorten(&line, SMALL, INSIDE))
-                .collect(),
+            footer: footer.iter().map(|line| letters::shorten(line, SMALL, INSIDE)).collect(),
             ..Self::default()
         }
     }

@@ -4,6 +4,7 @@
 //! differ in the back end alone.
 
 mod axis;
+pub mod bytes;
 pub(super) mod canvas;
 mod distribution;
 mod frame;
@@ -22,7 +23,7 @@ mod tests;
 
 use crate::{
     analysis::CellResult,
-    store::{Launch, Run, RunInfo},
+    store::{Launch, Run},
 };
 use canvas::{Canvas, Lettering, Problem};
 use frame::{Frame, WIDTH};
@@ -76,33 +77,34 @@ trait Figure {
 /// When the drawing library fails.
 pub fn all(run: &Run, cells: &[CellResult]) -> Result<Vec<Chart>, Error> {
     letters::register().map_err(|problem| refuse("of this run", &problem))?;
+    let source = format!("run {} by trtbench {}", run.info.run, run.info.trtbench);
     let measured: Vec<&CellResult> = cells.iter().filter(|cell| !cell.stages.is_empty()).collect();
     let mut charts = Vec::new();
     for figure in stages::all(&run.info, &measured) {
-        charts.push(render(&figure, &run.info)?);
+        charts.push(render(&figure, &source)?);
     }
     if let Some(figure) = throughput::Throughput::new(&run.info, &measured) {
-        charts.push(render(&figure, &run.info)?);
+        charts.push(render(&figure, &source)?);
     }
     for cell in measured.iter().take(MOST_CELLS) {
-        charts.extend(of_cell(run, cell)?);
+        charts.extend(of_cell(run, cell, &source)?);
     }
     Ok(charts)
 }
 
-fn of_cell(run: &Run, cell: &CellResult) -> Result<Vec<Chart>, Error> {
+fn of_cell(run: &Run, cell: &CellResult, source: &str) -> Result<Vec<Chart>, Error> {
     let launches: Vec<&Launch> =
         run.launches.iter().filter(|launch| launch.hash == cell.hash).collect();
     let samples: Vec<_> = launches.iter().flat_map(|launch| &launch.samples).collect();
     let mut charts = Vec::new();
     if let Some(figure) = distribution::Distribution::new(&run.info, cell, &samples) {
-        charts.push(render(&figure, &run.info)?);
+        charts.push(render(&figure, source)?);
     }
     if let Some(figure) = latency::Latency::new(&run.info, cell, &launches) {
-        charts.push(render(&figure, &run.info)?);
+        charts.push(render(&figure, source)?);
     }
     if let Some(figure) = layers::Layers::new(&run.info, cell) {
-        charts.push(render(&figure, &run.info)?);
+        charts.push(render(&figure, source)?);
     }
     Ok(charts)
 }
@@ -111,10 +113,11 @@ fn refuse(chart: &str, problem: &Problem) -> Error {
     Error { chart: chart.to_owned(), problem: problem.to_string() }
 }
 
-fn render(figure: &impl Figure, info: &RunInfo) -> Result<Chart, Error> {
+/// `source` says what it is drawn from.
+fn render(figure: &impl Figure, source: &str) -> Result<Chart, Error> {
     let name = figure.name();
     let size = (units(WIDTH), units(figure.frame().height(figure.inner())));
-    let drawn = svg(figure, size).and_then(|svg| Ok((svg, png(figure, size, info)?)));
+    let drawn = svg(figure, size).and_then(|svg| Ok((svg, png(figure, size, source)?)));
     let (svg, png) = drawn.map_err(|problem| refuse(&name, &problem))?;
     Ok(Chart { name, svg, png })
 }
@@ -139,11 +142,11 @@ fn svg(figure: &impl Figure, size: (u32, u32)) -> Result<String, Problem> {
     Ok(text.replacen(&drawn, &format!("width=\"{width}\" height=\"{height}\""), 1))
 }
 
-fn png(figure: &impl Figure, size: (u32, u32), info: &RunInfo) -> Result<Vec<u8>, Problem> {
+fn png(figure: &impl Figure, size: (u32, u32), source: &str) -> Result<Vec<u8>, Problem> {
     let mut pixels = vec![0; 3 * size.0 as usize * size.1 as usize];
     let backend = BitMapBackend::with_buffer(&mut pixels, size);
     draw(figure, &Canvas::new(backend, SCALE, Lettering::BITMAP))?;
-    encode(&pixels, size, &format!("run {} by trtbench {}", info.run, info.trtbench))
+    encode(&pixels, size, source)
 }
 
 /// 8 bit RGB `pixels` as PNG, with a word on what they come from.

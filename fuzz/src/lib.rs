@@ -1,6 +1,8 @@
 //! What the fuzz targets share: choices made by bytes, and the comparison of pre-processing by every
 //! instruction set.
 
+pub mod models;
+
 use trtbench::{
     cpu::{Cpu, Instructions},
     image::{ChannelOrder, Fit, Image, Interpolation, Normalise, Preprocessor, Size},

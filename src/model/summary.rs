@@ -116,6 +116,8 @@ pub struct TensorSum {
     pub role: Role,
     /// Its bytes in the file.
     pub bytes: u64,
+    /// The first operator of the graph that uses it, where it has a name.
+    pub used_by: Option<String>,
 }
 
 /// Most tensors that are named as the largest.
@@ -139,7 +141,7 @@ impl Summary {
             components: components(anatomy),
             sections: sections.map(|(name, bytes)| SectionSum { name, bytes }).collect(),
             operators: anatomy.graph.as_ref().map(counted).unwrap_or_default(),
-            largest: largest(&anatomy.weights),
+            largest: largest(anatomy),
             remarks: anatomy.remarks.clone(),
         }
     }
@@ -240,8 +242,9 @@ fn roles(weights: &[Weight]) -> Vec<RoleSum> {
     sums
 }
 
-fn largest(weights: &[Weight]) -> Vec<TensorSum> {
-    let mut all: Vec<&Weight> = weights.iter().filter(|weight| weight.bytes > 0).collect();
+fn largest(anatomy: &Anatomy) -> Vec<TensorSum> {
+    let users = anatomy.graph.as_ref().map(users).unwrap_or_default();
+    let mut all: Vec<&Weight> = anatomy.weights.iter().filter(|weight| weight.bytes > 0).collect();
     all.sort_by_key(|weight| std::cmp::Reverse(weight.bytes));
     let sum = |weight: &&Weight| TensorSum {
         name: weight.name.clone(),
@@ -249,6 +252,7 @@ fn largest(weights: &[Weight]) -> Vec<TensorSum> {
         shape: weight.shape.clone(),
         role: weight.role,
         bytes: weight.bytes,
+        used_by: users.get(weight.name.as_str()).map(|&user| user.to_owned()),
     };
     all.iter().take(LARGEST).map(sum).collect()
 }

@@ -5,12 +5,15 @@ use super::{
     Chart, Error, Figure,
     axis::{Axis, Scale},
     canvas::{Canvas, Problem, Style},
-    frame::{Frame, LABEL, MARGIN, Mark, WIDTH},
+    frame::{Frame, LABEL, MARGIN, WIDTH},
     grid::{self, BELOW, Plot},
     letters, palette, refuse, render,
 };
 use crate::{
-    model::{anatomy::SectionKind, summary::Summary},
+    model::{
+        anatomy::{Role, SectionKind},
+        summary::{Summary, TensorSum},
+    },
     report::{
         model::{heading, role},
         words::shortened,
@@ -22,7 +25,7 @@ use plotters::prelude::{DrawingBackend, RGBColor};
 const ROW: f64 = 30.0;
 const HALF: f64 = 9.0;
 const SMALL: f64 = 10.0;
-const STRIP: f64 = 34.0;
+const STRIP: f64 = 42.0;
 const LABEL_ROOM: f64 = 330.0;
 
 /// The chart of one model.
@@ -60,22 +63,8 @@ struct Bar {
 impl Anatomy {
     fn new(name: &str, summary: &Summary) -> Self {
         let strips = strips(summary);
-        let bars: Vec<Bar> = summary
-            .largest
-            .iter()
-            .map(|tensor| {
-                let fits = |text: &str| letters::width(text, LABEL) <= LABEL_ROOM;
-                let dims: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
-                let detail =
-                    format!("{} · {} [{}]", role(tensor.role), tensor.dtype, dims.join(" × "));
-                Bar {
-                    label: shortened(&letters::printable(&tensor.name), fits),
-                    detail: letters::shorten(&detail, SMALL, LABEL_ROOM),
-                    bytes: tensor.bytes,
-                    share: Share(tensor.bytes as f64 / summary.bytes.max(1) as f64),
-                }
-            })
-            .collect();
+        let bars: Vec<Bar> =
+            summary.largest.iter().map(|tensor| bar(tensor, summary.bytes)).collect();
         let labels = strips.iter().map(|strip| letters::width(&strip.label, LABEL));
         let details = bars
             .iter()
@@ -87,6 +76,7 @@ impl Anatomy {
         Self { frame: frame(name, summary), strips, bars, left, axis }
     }
 
+    /// A whole, in parts; those whose names do not fit are named below.
     fn strip<B: DrawingBackend>(
         &self,
         on: &Canvas<B>,
@@ -97,7 +87,7 @@ impl Anatomy {
         let ink = Style::left(LABEL, palette::INK);
         on.text(&strip.label, (self.left - 10.0, y), ink.right())?;
         let whole: u64 = strip.parts.iter().map(|(_, bytes)| bytes).sum();
-        let mut from = self.left;
+        let (mut from, mut unnamed) = (self.left, Vec::new());
         for (index, (name, bytes)) in strip.parts.iter().enumerate() {
             let share = Share(*bytes as f64 / whole.max(1) as f64);
             let to = from + share.0 * (right - self.left);
@@ -112,10 +102,13 @@ impl Anatomy {
             if let Some(text) = texts.iter().find(fits) {
                 let style = Style::left(SMALL, palette::on(colour)).centred();
                 on.text(&letters::printable(text), (f64::midpoint(from, to), y), style)?;
+            } else {
+                unnamed.push(texts[0].clone());
             }
             from = to;
         }
-        Ok(())
+        let below = letters::shorten(&unnamed.join(", "), SMALL, right - self.left);
+        on.text(&below, (right, y + HALF + 8.0), Style::left(SMALL, palette::PALE).right())
     }
 
     fn bar<B: DrawingBackend>(&self, on: &Canvas<B>, bar: &Bar, y: f64) -> Result<(), Problem> {
@@ -173,6 +166,25 @@ impl Figure for Anatomy {
     }
 }
 
+fn bar(tensor: &TensorSum, whole: u64) -> Bar {
+    let fits = |text: &str| letters::width(text, LABEL) <= LABEL_ROOM;
+    let dims: Vec<String> = tensor.shape.iter().map(ToString::to_string).collect();
+    let kind = format!("{} [{}]", tensor.dtype, dims.join(" × "));
+    let told = match (&tensor.used_by, tensor.role) {
+        (Some(user), _) => user.clone(),
+        (None, Role::Model) => String::new(),
+        (None, other) => role(other).to_owned(),
+    };
+    let room = LABEL_ROOM - letters::width(&kind, SMALL) - 20.0;
+    let told = shortened(&letters::printable(&told), |text| letters::width(text, SMALL) <= room);
+    Bar {
+        label: shortened(&letters::printable(&tensor.name), fits),
+        detail: if told.is_empty() { kind } else { format!("{told} · {kind}") },
+        bytes: tensor.bytes,
+        share: Share(tensor.bytes as f64 / whole.max(1) as f64),
+    }
+}
+
 /// The first parts have colours of their own.
 fn colour(index: usize) -> RGBColor {
     if index < palette::count() { palette::nth(index) } else { palette::ASIDE }
@@ -212,7 +224,7 @@ fn frame(name: &str, summary: &Summary) -> Frame {
     let made = format!("trtbench {}", env!("CARGO_PKG_VERSION"));
     let mut frame = Frame::around(&format!("Where the bytes of {name} are"), &subtitle, &[made]);
     if !summary.largest.is_empty() {
-        frame.mark(Mark::Area(palette::nth(0)), "below: the largest tensors");
+        frame.note("The lower bars are the largest tensors, with the operators that use them where a graph tells.");
     }
     frame
 }

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess)
+[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess model_onnx)
 
 fail() {
   echo "error: $1" >&2
@@ -43,9 +43,15 @@ cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir "$ro
   --target "$host" "${features[@]}"
 
 # What mutation starts from: every golden file after bytes that choose two ways to pre-process it;
-# any sizes; every model with its usual shapes.
+# any sizes; every model with its usual shapes; small model files.
 seed() {
   local file name number=0
+  case $1 in
+    model_*)
+      cp fuzz/seeds/"${1#model_}"/* "$2"
+      return
+      ;;
+  esac
   for file in tests/golden/files/*; do
     name=$(basename "$file") number=$((number + 1))
     [[ "$name" = *.expected.png ]] && continue

@@ -147,3 +147,33 @@ impl Anatomy {
         sums
     }
 }
+
+/// Lets weights of one file that have the same place count once, and returns the bytes that all of
+/// the file's weights take.
+///
+/// # Errors
+/// When weights overlap without being the same, which no writer does.
+pub fn share(weights: &mut [Weight], file: usize) -> Result<u64, String> {
+    let mut all: Vec<(Place, &mut Weight)> = weights
+        .iter_mut()
+        .filter_map(|weight| Some((weight.place.filter(|place| place.file == file)?, weight)))
+        .filter(|(place, _)| place.bytes > 0)
+        .collect();
+    all.sort_by_key(|(place, _)| (place.offset, place.bytes));
+    let (mut held, mut last): (u64, Option<Place>) = (0, None);
+    for (place, weight) in all {
+        match last {
+            Some(last) if last == place => (weight.bytes, weight.elements) = (0, 0),
+            Some(last) if place.offset < last.offset.saturating_add(last.bytes) => {
+                return Err(format!(
+                    "the weight {:?} overlaps another one in part: the file was tampered with or is \
+                     damaged; export or copy it again",
+                    weight.name
+                ));
+            }
+            _ => held = held.saturating_add(place.bytes),
+        }
+        last = Some(place);
+    }
+    Ok(held)
+}

@@ -19,7 +19,7 @@ use crate::{
 use sha2::{Digest, Sha256};
 use std::{
     fmt,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 /// What a model file is.
@@ -146,7 +146,11 @@ fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String>
     if !beside.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         return Err(format!("its weights are outside its own folder: {name:?}; this is refused"));
     }
-    let file = model.with_file_name(beside);
+    let plain: PathBuf = beside.components().filter(|part| *part != Component::CurDir).collect();
+    let file = model.with_file_name(plain);
+    if file == model {
+        return Err("it says that its weights are beside it, in itself; export it again".to_owned());
+    }
     let shown = printable(&file);
     let weights = MappedFile::open(&file)
         .map_err(|error| format!("its weights are missing: {shown}: {error}"))?;

@@ -194,41 +194,46 @@ pub fn private_operator() -> Vec<u8> {
 }
 
 /// A `NodeProto` with one output.
-fn operator(name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
+pub fn operator(name: &str, inputs: &[&str], output: &str) -> Vec<u8> {
     let inputs: Vec<u8> = inputs.iter().flat_map(|input| text(1, input)).collect();
     [inputs, text(2, output), text(4, name)].concat()
 }
 
 /// A `TensorProto` of these bytes.
-fn initialiser(name: &str, dtype: u64, dims: &[u64], bytes: &[u8]) -> Vec<u8> {
+pub fn initialiser(name: &str, dtype: u64, dims: &[u64], bytes: &[u8]) -> Vec<u8> {
     let dims: Vec<u8> = dims.iter().flat_map(|&length| number(1, length)).collect();
     [dims, number(2, dtype), text(8, name), message(9, bytes)].concat()
 }
 
-fn model(graph: &[u8]) -> Vec<u8> {
+/// A `ModelProto` of this graph, in operator set 13.
+pub fn model(graph: &[u8]) -> Vec<u8> {
     [number(1, 8), message(7, graph), message(8, &number(2, 13))].concat()
 }
 
-fn shape_of(dims: &[Option<u64>]) -> Vec<u8> {
+/// A `TensorShapeProto`; what has no length is called `batch`.
+pub fn shape_of(dims: &[Option<u64>]) -> Vec<u8> {
     let dim = |dim: &Option<u64>| dim.map_or_else(|| text(2, "batch"), |n| number(1, n));
     dims.iter().flat_map(|length| message(1, &dim(length))).collect()
 }
 
 /// A `ValueInfoProto` of a tensor.
-fn value(name: &str, dtype: u64, shape: &[u8]) -> Vec<u8> {
+pub fn value(name: &str, dtype: u64, shape: &[u8]) -> Vec<u8> {
     let tensor = [number(1, dtype), message(2, shape)].concat();
     [text(1, name), message(2, &message(1, &tensor))].concat()
 }
 
-fn number(field: u64, value: u64) -> Vec<u8> {
+/// A field that is a number.
+pub fn number(field: u64, value: u64) -> Vec<u8> {
     [varint(field << 3), varint(value)].concat()
 }
 
-fn text(field: u64, value: &str) -> Vec<u8> {
+/// A field that is a text.
+pub fn text(field: u64, value: &str) -> Vec<u8> {
     message(field, value.as_bytes())
 }
 
-fn message(field: u64, content: &[u8]) -> Vec<u8> {
+/// A field that is a message, or bytes.
+pub fn message(field: u64, content: &[u8]) -> Vec<u8> {
     [&varint(field << 3 | 2), &varint(content.len() as u64), content].concat()
 }
 

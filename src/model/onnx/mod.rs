@@ -10,7 +10,7 @@ pub use tensor::half;
 
 use super::{
     Format,
-    anatomy::{Anatomy, File, Section, SectionKind},
+    anatomy::{self, Anatomy, File, Section, SectionKind},
     external,
     protobuf::Malformed,
 };
@@ -54,7 +54,7 @@ pub enum Problem {
 /// # Errors
 /// What is wrong with it, for its user.
 pub fn anatomy(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
-    let contents = read(bytes).map_err(|problem| problem.to_string())?;
+    let mut contents = read(bytes).map_err(|problem| problem.to_string())?;
     let name = path.file_name().map(|name| printable(Path::new(name))).unwrap_or_default();
     let mut files = vec![File { name, bytes: bytes.len() as u64 }];
     let section = |file, (kind, bytes)| Section { file, kind, bytes };
@@ -64,12 +64,8 @@ pub fn anatomy(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
         let file = index + 1;
         let size = external(path, &part.location, part.needed)?.len() as u64;
         files.push(File { name: part.location.clone(), bytes: size });
-        let held = contents
-            .weights
-            .iter()
-            .filter(|weight| weight.place.is_some_and(|place| place.file == file));
-        let held: u64 = held.map(|weight| weight.bytes).sum();
-        sections.push(section(file, (SectionKind::Weights, held.min(size))));
+        let held = anatomy::share(&mut contents.weights, file)?;
+        sections.push(section(file, (SectionKind::Weights, held)));
         sections.push(section(file, (SectionKind::Padding, size.saturating_sub(held))));
     }
     let mut remarks = Vec::new();

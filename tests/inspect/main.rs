@@ -1,0 +1,146 @@
+//! `trtbench inspect` and `diff` from the outside: what they say, as text, as JSON and as a chart, and
+//! what they say of files that are damaged or were made to do harm.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod hostile;
+#[path = "../onnx/mod.rs"]
+mod onnx;
+
+use common::{Ran, Sandbox, root};
+use serde_json::Value;
+use std::fs;
+
+/// Writes a file and looks into it.
+fn inspected(name: &str, bytes: &[u8]) -> (Sandbox, Ran) {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path(name), bytes).unwrap();
+    let ran = sandbox.run(&["inspect", name]);
+    (sandbox, ran)
+}
+
+fn shapes() -> String {
+    root().join("scenarios/models/shapes.onnx").to_str().unwrap().to_owned()
+}
+
+fn sum(of: &Value, key: &str) -> u64 {
+    of.as_array().unwrap().iter().map(|entry| entry[key].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn json_holds_what_programs_read_and_its_sections_are_the_whole_file() {
+    let json = Sandbox::new().run(&["inspect", &shapes(), "--json"]).succeeds().json();
+    let bytes = fs::metadata(shapes()).unwrap().len();
+    assert_eq!((&json["schema"], &json["format"]), (&1.into(), &"ONNX".into()));
+    assert_eq!((json["bytes"].as_u64(), sum(&json["sections"], "bytes")), (Some(bytes), bytes));
+    let weights = &json["sections"].as_array().unwrap()[0];
+    assert_eq!(weights["name"], "weights");
+    assert_eq!(weights["bytes"].as_u64(), Some(sum(&json["roles"], "bytes")));
+    for role in json["roles"].as_array().unwrap() {
+        assert_eq!(role["role"], "model", "{role}");
+    }
+    assert!(json["operators"]["Conv"].as_u64().unwrap() > 5, "{json:#}");
+    assert!(json["opsets"]["ai.onnx"].as_u64().unwrap() >= 11);
+    let input = &json["inputs"][0];
+    assert_eq!((&input["dtype"], input["shape"].as_array().unwrap().len()), (&"float32".into(), 4));
+    assert!(json["producer"].is_string() && json["outputs"].is_array());
+}
+
+#[test]
+fn several_models_are_a_list_and_each_is_named() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("a.onnx"), onnx::convolution(onnx::FLOAT)).unwrap();
+    fs::write(sandbox.path("b.onnx"), onnx::convolution(onnx::HALF)).unwrap();
+    let json = sandbox.run(&["inspect", "a.onnx", "b.onnx", "--json"]).succeeds().json();
+    let names: Vec<&str> =
+        json.as_array().unwrap().iter().map(|one| one["model"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a.onnx", "b.onnx"]);
+    let text = sandbox.run(&["inspect", "a.onnx", "b.onnx"]).succeeds().out.clone();
+    for part in ["a.onnx\n", "b.onnx\n", "float32", "float16", "Where the bytes are", "1 Conv"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+#[test]
+fn weights_in_another_file_belong_to_the_model() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("m.onnx"), hostile::beside("w.bin", 4, 8, &[2])).unwrap();
+    fs::write(sandbox.path("w.bin"), [0; 20]).unwrap();
+    let json = sandbox.run(&["inspect", "m.onnx", "--json"]).succeeds().json();
+    let own = fs::metadata(sandbox.path("m.onnx")).unwrap().len();
+    assert_eq!(json["bytes"].as_u64(), Some(own + 20));
+    assert_eq!(sum(&json["sections"], "bytes"), own + 20);
+    assert_eq!(json["files"][1]["name"], "w.bin");
+    assert_eq!(json["roles"][0]["bytes"].as_u64(), Some(8));
+}
+
+#[test]
+fn a_chart_is_drawn_in_the_format_that_its_name_asks_for() {
+    let sandbox = Sandbox::new();
+    for (file, begins) in [("c.svg", b"<svg".as_slice()), ("c.png", b"\x89PNG")] {
+        sandbox.run(&["inspect", &shapes(), "--chart", file]).succeeds();
+        assert!(fs::read(sandbox.path(file)).unwrap().starts_with(begins), "{file}");
+    }
+    let svg = fs::read_to_string(sandbox.path("c.svg")).unwrap();
+    for part in ["all bytes", "other than weights", "shapes.onnx"] {
+        assert!(svg.contains(part), "{part}");
+    }
+    let ran = sandbox.run(&["inspect", &shapes(), "--chart", "c.pdf"]);
+    ran.fails(2, &["c.pdf", ".svg or .png"]);
+    let ran = sandbox.run(&["inspect", &shapes(), &shapes(), "--chart", "c.png"]);
+    ran.fails(2, &["--chart", "one model"]);
+}
+
+/// The difference of two files in `sandbox`, held to what must be true of any.
+fn difference(sandbox: &Sandbox, first: &str, second: &str) -> Value {
+    let json = sandbox.run(&["diff", first, second, "--json"]).succeeds().json();
+    let parts = json["explanations"].as_array().unwrap();
+    let sum: i64 = parts.iter().map(|part| part["bytes"].as_i64().unwrap()).sum();
+    let size = |name: &str| i64::try_from(fs::metadata(sandbox.path(name)).unwrap().len()).unwrap();
+    assert_eq!(sum, size(second) - size(first), "{json:#}");
+    assert_eq!(json["bytes"].as_i64(), Some(sum));
+    let worth: Vec<i64> = parts.iter().map(|part| part["bytes"].as_i64().unwrap().abs()).collect();
+    assert!(worth.is_sorted_by(|a, b| a >= b), "{worth:?}");
+    json
+}
+
+#[test]
+fn a_difference_is_explained_to_the_byte_and_the_largest_part_comes_first() {
+    let sandbox = Sandbox::new();
+    let models = [
+        ("fp32.onnx", onnx::convolution(onnx::FLOAT)),
+        ("fp16.onnx", onnx::convolution(onnx::HALF)),
+        ("int8.onnx", onnx::quantised_convolution()),
+        ("nms.onnx", onnx::with_nms()),
+        ("sum.onnx", onnx::doubling(onnx::FLOAT, None)),
+    ];
+    for (name, bytes) in &models {
+        fs::write(sandbox.path(name), bytes).unwrap();
+    }
+    for (first, _) in &models {
+        for (second, _) in &models {
+            difference(&sandbox, first, second);
+        }
+    }
+    let json = difference(&sandbox, "fp32.onnx", "fp16.onnx");
+    assert_eq!(json["explanations"][0]["cause"], "precision", "{json:#}");
+    assert_eq!(json["explanations"][0]["bytes"], -224);
+    let json = difference(&sandbox, "sum.onnx", "nms.onnx");
+    let causes: Vec<&str> = json["explanations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["cause"].as_str().unwrap())
+        .collect();
+    assert!(causes.contains(&"post_processing"), "{json:#}");
+    let same = difference(&sandbox, "nms.onnx", "nms.onnx");
+    assert_eq!(
+        (&same["facts"], &same["explanations"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
+    let text = sandbox.run(&["diff", "fp32.onnx", "fp16.onnx"]).succeeds().out.clone();
+    for part in ["smaller by", "float32 are float16", "−224"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}

@@ -152,6 +152,9 @@ fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String>
         return Err("it says that its weights are beside it, in itself; export it again".to_owned());
     }
     let shown = printable(&file);
+    if file.exists() && !file.is_file() {
+        return Err(format!("its weights are no file: {shown}"));
+    }
     let weights = MappedFile::open(&file)
         .map_err(|error| format!("its weights are missing: {shown}: {error}"))?;
     if (weights.len() as u64) < needed {

@@ -6,6 +6,7 @@ pub mod difference;
 pub mod graph;
 pub mod onnx;
 mod protobuf;
+pub mod skim;
 pub mod summary;
 
 pub use anatomy::Anatomy;
@@ -17,6 +18,7 @@ use crate::{
     tensorrt::{PlanHeader, Release, plan_header},
 };
 use sha2::{Digest, Sha256};
+use skim::Skim;
 use std::{
     fmt,
     path::{Component, Path, PathBuf},
@@ -181,7 +183,7 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
     if bytes.is_empty() {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
-    onnx::anatomy(path, &bytes).map_err(refuse)
+    onnx::anatomy(path, &Skim::file(&bytes)).map_err(refuse)
 }
 
 /// SHA-256 in hexadecimal.

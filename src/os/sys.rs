@@ -31,6 +31,15 @@ impl MappedFile {
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self(map))
     }
+
+    /// Gives back the memory through which the file has been read so far; what is read again comes
+    /// from the system's cache. Some systems map megabytes around each byte that is read.
+    pub fn forget(&self) {
+        #[cfg(unix)]
+        // SAFETY: nothing was written through the mapping, so every page is the file's and comes back
+        // as it was.
+        let _ = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
 }
 
 impl Deref for MappedFile {

@@ -13,6 +13,7 @@ use super::{
     anatomy::{self, Anatomy, File, Section, SectionKind},
     external,
     protobuf::Malformed,
+    skim::Skim,
 };
 use crate::{os::printable, tensor::DType};
 use std::path::Path;
@@ -48,15 +49,15 @@ pub enum Problem {
     Depth(usize),
 }
 
-/// What the ONNX file at `path`, whose bytes are `bytes`, consists of, with the files that hold its
+/// What the ONNX file at `path`, whose bytes `skim` has, consists of, with the files that hold its
 /// weights.
 ///
 /// # Errors
 /// What is wrong with it, for its user.
-pub fn anatomy(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
-    let mut contents = read(bytes).map_err(|problem| problem.to_string())?;
+pub fn anatomy(path: &Path, skim: &Skim<'_>) -> Result<Anatomy, String> {
+    let mut contents = read(skim).map_err(|problem| problem.to_string())?;
     let name = path.file_name().map(|name| printable(Path::new(name))).unwrap_or_default();
-    let mut files = vec![File { name, bytes: bytes.len() as u64 }];
+    let mut files = vec![File { name, bytes: skim.all().len() as u64 }];
     let section = |file, (kind, bytes)| Section { file, kind, bytes };
     let mut sections: Vec<Section> =
         contents.sections.iter().map(|(&kind, &bytes)| section(0, (kind, bytes))).collect();

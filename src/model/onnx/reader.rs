@@ -9,6 +9,7 @@ use crate::model::{
     anatomy::{SectionKind, Weight},
     graph::{Attribute, Graph, Node, Value, ValueId},
     protobuf::{Fields, Malformed, Value as Field},
+    skim::Skim,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -45,12 +46,13 @@ pub struct External {
     pub needed: u64,
 }
 
-/// Reads the ONNX file in `bytes`; of weights no more than where they lie.
+/// Reads the ONNX file in `skim`; of weights no more than where they lie.
 ///
 /// # Errors
 /// [`Problem`] when the bytes are truncated or no model.
-pub fn read(bytes: &[u8]) -> Result<Contents, Problem> {
-    let mut reader = Reader { bytes, ..Reader::default() };
+pub fn read(skim: &Skim<'_>) -> Result<Contents, Problem> {
+    let bytes = skim.all();
+    let mut reader = Reader::new(skim);
     let mut contents = Contents::default();
     let (mut producer, mut version, mut found) = (String::new(), String::new(), false);
     for field in Fields::of(bytes) {
@@ -84,18 +86,27 @@ pub fn read(bytes: &[u8]) -> Result<Contents, Problem> {
 }
 
 /// What is gathered while a file is walked over.
-#[derive(Default)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
+    skim: &'a Skim<'a>,
     sections: BTreeMap<SectionKind, u64>,
-    pub weights: Vec<Weight>,
+    weights: Vec<Weight>,
     external: Vec<External>,
 }
 
-/// Names of a graph's values.
-type Ids<'a> = HashMap<&'a [u8], ValueId>;
+/// Names of a graph's values. Copies: to compare with what lies in the file would read it all again.
+type Ids = HashMap<Box<[u8]>, ValueId>;
 
 impl<'a> Reader<'a> {
+    fn new(skim: &'a Skim<'a>) -> Self {
+        Self { skim, sections: BTreeMap::new(), weights: Vec::new(), external: Vec::new() }
+    }
+
+    /// Notes a weight whose elements were passed over.
+    pub fn weight(&mut self, weight: Weight) {
+        self.skim.pass(weight.bytes);
+        self.weights.push(weight);
+    }
+
     /// Counts bytes under a heading.
     pub fn tally(&mut self, kind: SectionKind, bytes: usize) {
         *self.sections.entry(kind).or_default() += bytes as u64;
@@ -109,7 +120,7 @@ impl<'a> Reader<'a> {
 
     /// Where in the file a part of it begins.
     pub fn offset(&self, part: &[u8]) -> u64 {
-        (part.as_ptr().addr() - self.bytes.as_ptr().addr()) as u64
+        (part.as_ptr().addr() - self.skim.all().as_ptr().addr()) as u64
     }
 
     /// Index of an external file, which must have `needed` bytes.
@@ -176,7 +187,7 @@ impl<'a> Reader<'a> {
         &mut self,
         value: Field<'a>,
         graph: &mut Graph,
-        ids: &mut Ids<'a>,
+        ids: &mut Ids,
     ) -> Result<(), Problem> {
         let constant = tensor::read(self, value.message()?, "an initialiser without a name")?;
         // Its name once more, borrowed from the file.
@@ -196,7 +207,7 @@ impl<'a> Reader<'a> {
         &mut self,
         value: Field<'a>,
         graph: &mut Graph,
-        ids: &mut Ids<'a>,
+        ids: &mut Ids,
     ) -> Result<ValueId, Problem> {
         let mut name: &[u8] = b"";
         for field in value.message()? {
@@ -218,7 +229,7 @@ impl<'a> Reader<'a> {
         &mut self,
         fields: Fields<'a>,
         graph: &mut Graph,
-        ids: &mut Ids<'a>,
+        ids: &mut Ids,
         depth: usize,
     ) -> Result<Node, Problem> {
         let mut node = Node::default();
@@ -280,7 +291,7 @@ impl<'a> Reader<'a> {
         &mut self,
         value: Field<'a>,
         graph: &mut Graph,
-        ids: &mut Ids<'a>,
+        ids: &mut Ids,
     ) -> Result<Option<ValueId>, Problem> {
         let name = value.bytes()?;
         self.tally(SectionKind::Names, name.len());
@@ -372,8 +383,13 @@ fn constant(node: &Node, graph: &mut Graph) {
 }
 
 /// The value of that name, added if it is new.
-fn find<'a>(graph: &mut Graph, ids: &mut Ids<'a>, name: &'a [u8]) -> ValueId {
-    *ids.entry(name).or_insert_with(|| graph.add(Value::named(String::from_utf8_lossy(name))))
+fn find(graph: &mut Graph, ids: &mut Ids, name: &[u8]) -> ValueId {
+    if let Some(&id) = ids.get(name) {
+        return id;
+    }
+    let id = graph.add(Value::named(String::from_utf8_lossy(name)));
+    ids.insert(name.into(), id);
+    id
 }
 
 /// Domain and version of an OperatorSetIdProto.

@@ -7,6 +7,7 @@ use crate::{
         anatomy::Weight,
         graph::{Graph, Node, Numbers, ValueId},
         protobuf::{Fields, Malformed},
+        skim::Skim,
     },
     scenario::Precision,
     tensor::{DType, Dim, ModelIo, TensorInfo},
@@ -81,7 +82,7 @@ impl Signature {
     /// # Errors
     /// [`Problem`] when the bytes are truncated or no model.
     pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
-        Ok(Self::of(&read(bytes)?))
+        Ok(Self::of(&read(&Skim::bytes(bytes))?))
     }
 
     /// The signature of what was read.

@@ -123,7 +123,7 @@ fn note(
         Some(place) if place.file > 0 => place.bytes,
         _ => inside,
     };
-    reader.weights.push(Weight {
+    reader.weight(Weight {
         name: name.to_owned(),
         dtype: constant.dtype,
         shape: constant.shape.clone(),

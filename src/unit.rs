@@ -17,6 +17,32 @@ pub struct Nanos(pub u64);
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
+/// A count of multiplications that are followed by an addition each.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Macs(pub u64);
+
+/// A count of floating-point operations: two for each of [`Macs`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Flops(pub u64);
+
+/// A count of operations on single elements that are no [`Macs`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Operations(pub u64);
+
+/// Floating-point operations for each byte that is moved.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Intensity(pub f64);
+
 /// A quotient of two like quantities; `1.0` is "the same". Shown as a factor.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -50,6 +76,20 @@ impl Nanos {
     /// The span from `earlier` to `self`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Macs {
+    /// As floating-point operations: a multiplication and an addition each.
+    pub fn flops(self) -> Flops {
+        Flops(self.0.saturating_mul(2))
+    }
+}
+
+impl Flops {
+    /// For each of so many bytes; none where there are no bytes.
+    pub fn for_each(self, bytes: Bytes) -> Option<Intensity> {
+        (bytes.0 > 0).then(|| Intensity(self.0 as f64 / bytes.0 as f64))
     }
 }
 
@@ -94,6 +134,43 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// A count with three decimals in thousands, millions, billions or trillions.
+fn counted(count: u64, of: &str) -> String {
+    let n = count as f64;
+    let (value, prefix) = match count {
+        0..1_000 => return format!("{count} {of}"),
+        1_000..1_000_000 => (n / 1e3, 'k'),
+        1_000_000..1_000_000_000 => (n / 1e6, 'M'),
+        1_000_000_000..1_000_000_000_000 => (n / 1e9, 'G'),
+        _ => (n / 1e12, 'T'),
+    };
+    format!("{value:.3} {prefix}{of}")
+}
+
+impl fmt::Display for Macs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&counted(self.0, "MACs"))
+    }
+}
+
+impl fmt::Display for Flops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&counted(self.0, "FLOPs"))
+    }
+}
+
+impl fmt::Display for Operations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&counted(self.0, "OPs"))
+    }
+}
+
+impl fmt::Display for Intensity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{:.1} FLOP/B", self.0))
+    }
+}
+
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{:.3}×", self.0))
@@ -123,6 +200,17 @@ mod tests {
             ],
             ["999 ns", "1.23 µs", "12.3 ms", "250 ms", "61.0 s"]
         );
+    }
+
+    #[test]
+    fn arithmetic_is_shown_with_three_decimals_and_what_it_counts() {
+        let macs = Macs(4_372_000_000);
+        assert_eq!([macs.to_string(), macs.flops().to_string()], ["4.372 GMACs", "8.744 GFLOPs"]);
+        assert_eq!(Macs(999).to_string(), "999 MACs");
+        assert_eq!(Operations(12_345).to_string(), "12.345 kOPs");
+        assert_eq!(Macs(u64::MAX).flops(), Flops(u64::MAX));
+        assert_eq!(Flops(30).for_each(Bytes(4)).unwrap().to_string(), "7.5 FLOP/B");
+        assert_eq!(Flops(30).for_each(Bytes(0)), None);
     }
 
     #[test]

@@ -4,6 +4,12 @@
 //! Weights are no part of it: of a constant its type and shape are kept, and its numbers only where
 //! they are few enough to be a shape, an index or a scale.
 
+pub mod cost;
+pub mod infer;
+mod parameters;
+
+pub use parameters::parameters;
+
 use crate::tensor::{DType, TensorInfo};
 
 /// Index of a value in [`Graph::values`].

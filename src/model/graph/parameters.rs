@@ -1,0 +1,87 @@
+//! How many parameters a network has: what training sets, as papers count it. Reads no weights.
+
+use super::{Graph, Node, ValueId};
+use crate::{
+    model::anatomy::{Anatomy, Role, Weight},
+    tensor::DType,
+};
+
+/// How many parameters the model of `anatomy` has.
+///
+/// Of a graph: the elements of every constant with more than one element that an operator takes as a
+/// fraction, or as an integer that stands for one (`DequantizeLinear`, quantised convolutions and
+/// products). Each constant counts once, however many operators take it. Left out is what training
+/// does not set: running means and variances of batch normalisations, scales and zero points, sizes,
+/// indices and bounds. A table that was computed when the file was written, such as a grid of
+/// anchors or a sinusoidal position embedding, is told from a learned one by nothing and counts.
+///
+/// Of a checkpoint without a graph: the elements of the network's own weights with a fraction, or of
+/// their moving average where that is all there is; without the running means and variances.
+pub fn parameters(anatomy: &Anatomy) -> u64 {
+    match &anatomy.graph {
+        Some(graph) if graph.values.iter().any(|value| value.constant.is_some()) => of_graph(graph),
+        _ => of_weights(&anatomy.weights),
+    }
+}
+
+fn of_graph(graph: &Graph) -> u64 {
+    let mut taken = vec![false; graph.values.len()];
+    for node in &graph.nodes {
+        for (place, id) in node.inputs.iter().enumerate() {
+            let Some(id) = *id else { continue };
+            if let Some(taken) = taken.get_mut(id.0 as usize)
+                && trained(graph, node, place, id)
+            {
+                *taken = true;
+            }
+        }
+    }
+    let constants = graph.values.iter().zip(taken).filter(|(_, taken)| *taken);
+    let constants = constants.filter_map(|(value, _)| value.constant.as_ref()?.elements());
+    let own = constants.filter(|&elements| elements > 1).fold(0, u64::saturating_add);
+    let bodies = graph.nodes.iter().flat_map(|node| &node.attributes);
+    bodies.fold(own, |sum, (_, attribute)| match attribute {
+        super::Attribute::Graph(body) => sum.saturating_add(of_graph(body)),
+        _ => sum,
+    })
+}
+
+/// Whether training sets the operand of `node` at `place`, if it is a constant at all.
+fn trained(graph: &Graph, node: &Node, place: usize, id: ValueId) -> bool {
+    let Some(value) = graph.values.get(id.0 as usize) else { return false };
+    let Some(constant) = &value.constant else { return false };
+    let whole = matches!(constant.dtype, DType::I8 | DType::U8 | DType::Other(21 | 22));
+    match (node.operator.as_str(), place) {
+        ("BatchNormalization", 3 | 4) => false,
+        ("Resize" | "Upsample" | "Clip" | "Pad" | "NonMaxSuppression" | "Range", 1..) => false,
+        ("QuantizeLinear" | "DequantizeLinear", 1..) => false,
+        ("QLinearConv" | "QLinearMatMul", 1 | 2 | 4..=7) => false,
+        ("QLinearConv", 8) => true,
+        (
+            "DequantizeLinear" | "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger",
+            0 | 1 | 3,
+        ) => whole || constant.dtype.is_float() || constant.dtype == DType::I32,
+        _ => constant.dtype.is_float() && !statistic(&value.info.name),
+    }
+}
+
+fn of_weights(weights: &[Weight]) -> u64 {
+    let of = |role| {
+        let own = weights.iter().filter(|weight| weight.role == role);
+        let set = own.filter(|weight| weight.dtype.is_float() && !statistic(&weight.name));
+        set.map(|weight| weight.elements).fold(0, u64::saturating_add)
+    };
+    match of(Role::Model) {
+        0 => of(Role::Ema),
+        own => own,
+    }
+}
+
+/// Whether a weight is a running mean or variance, by what PyTorch and Paddle call them.
+fn statistic(name: &str) -> bool {
+    let torch = ["running_mean", "running_var", "num_batches_tracked"];
+    let paddle = ["._mean", "._variance"];
+    let last = |words: &[&str]| words.iter().any(|word| name.ends_with(word));
+    let numbered = name.contains("batch_norm") && last(&[".w_1", ".w_2", ".w_1_0", ".w_2_0"]);
+    last(&torch) || last(&paddle) || numbered
+}

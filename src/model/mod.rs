@@ -10,6 +10,7 @@ pub mod skim;
 pub mod summary;
 
 pub use anatomy::Anatomy;
+pub use graph::cost::{Cost, GivenInputs};
 pub use onnx::{Signature, Weights};
 pub use protobuf::Malformed;
 
@@ -184,6 +185,16 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
     onnx::anatomy(path, &Skim::file(&bytes)).map_err(refuse)
+}
+
+/// What one inference of a model costs; none of a file without a graph.
+///
+/// # Errors
+/// When `given` does not fit the model's inputs, or the graph is none.
+pub fn cost(anatomy: &Anatomy, given: &GivenInputs) -> Option<Result<Cost, graph::cost::Error>> {
+    let graph = anatomy.graph.as_ref()?;
+    let opset = anatomy.opsets.get("ai.onnx").copied().unwrap_or(1);
+    (anatomy.format == Format::Onnx).then(|| graph::cost::cost(graph, opset, given))
 }
 
 /// SHA-256 in hexadecimal.

@@ -5,7 +5,7 @@ use super::{
     anatomy::{Anatomy, File, Role, SectionKind, Weight},
     components::{self, Component},
     difference::counted,
-    graph::{Graph, ValueId},
+    graph::{Graph, ValueId, parameters},
 };
 use crate::tensor::{Dim, TensorInfo};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct Summary {
     pub inputs: Vec<End>,
     /// What the caller reads.
     pub outputs: Vec<End>,
-    /// Numbers in floating-point and quantised weights of the network.
+    /// Numbers that training sets; [`parameters`] says what counts.
     pub parameters: u64,
     /// Weights by role and type, most bytes first.
     pub roles: Vec<RoleSum>,
@@ -214,12 +214,6 @@ fn users(graph: &Graph) -> HashMap<&str, &str> {
         }
     }
     users
-}
-
-/// Numbers of the network's floating-point weights.
-fn parameters(anatomy: &Anatomy) -> u64 {
-    let of_network = anatomy.weights.iter().filter(|weight| weight.role == Role::Model);
-    of_network.filter(|weight| weight.dtype.is_float()).map(|weight| weight.elements).sum()
 }
 
 fn roles(weights: &[Weight]) -> Vec<RoleSum> {

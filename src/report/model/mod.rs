@@ -1,6 +1,7 @@
 //! What a model file holds, costs and fits, for people: text and a chart. Adds nothing up.
 
 mod anatomy;
+pub mod cost;
 mod difference;
 
 pub use anatomy::{heading, role, text};

@@ -18,6 +18,7 @@ use crate::{
     os::{MappedFile, printable},
     tensorrt::{PlanHeader, Release, plan_header},
 };
+use graph::Graph;
 use sha2::{Digest, Sha256};
 use skim::Skim;
 use std::{
@@ -55,6 +56,8 @@ pub struct Model {
     pub format: Format,
     /// Inputs, outputs and weights; empty of an engine, which only its library can read.
     pub signature: Signature,
+    /// The network; none of an engine.
+    pub graph: Option<Graph>,
     /// Size in bytes, with the files that hold its weights.
     pub bytes: u64,
     /// SHA-256 of the file, hexadecimal; with weights in other files, of the chain of all their
@@ -105,8 +108,9 @@ pub fn open(path: &Path) -> Result<Model, Error> {
     if let Some(header) = plan_header(&bytes) {
         return Ok(engine_file(header, &bytes));
     }
-    let signature = Signature::read(&bytes)
+    let contents = onnx::read(&Skim::bytes(&bytes))
         .map_err(|error| refuse(format!("no usable ONNX file: {error}; {}", cure(path))))?;
+    let signature = Signature::of(&contents);
     let mut identity = sha256(&bytes);
     let mut size = bytes.len() as u64;
     for (name, &needed) in &signature.external {
@@ -114,13 +118,15 @@ pub fn open(path: &Path) -> Result<Model, Error> {
         size += weights.len() as u64;
         identity = sha256(format!("{identity}{}", sha256(&weights)).as_bytes());
     }
-    Ok(Model { format: Format::Onnx, signature, bytes: size, sha256: identity })
+    let graph = Some(contents.graph);
+    Ok(Model { format: Format::Onnx, signature, graph, bytes: size, sha256: identity })
 }
 
 fn engine_file(header: PlanHeader, bytes: &[u8]) -> Model {
     Model {
         format: Format::TensorRtEngine(header.release),
         signature: Signature::default(),
+        graph: None,
         bytes: bytes.len() as u64,
         sha256: sha256(bytes),
     }

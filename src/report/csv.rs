@@ -6,7 +6,7 @@ use crate::{
     engine::Placement,
     store::RunInfo,
     timing::Span,
-    unit::{Bytes, Nanos},
+    unit::{Bytes, Macs, Nanos},
 };
 use serde::Serialize;
 
@@ -65,6 +65,8 @@ struct Row<'a> {
     build_warm: Option<bool>,
     runtime: Option<&'a str>,
     runtime_library: Option<&'a str>,
+    macs: Option<Macs>,
+    flops_per_second: Option<f64>,
 }
 
 /// The whole file. A cell without numbers has one row, for `end_to_end`, with its reason.
@@ -106,6 +108,9 @@ fn row<'a>(
         max_ns: stage.map(|s| s.max),
         launch_spread: stage.and_then(|s| s.launch_spread),
         cpu_median_ns: cell.cpu_median.filter(|_| whole),
+        flops_per_second: stage
+            .filter(|_| span == Span::Inference)
+            .and_then(|stage| flops_per_second(run, cell, stage.median)),
         undisturbed_median_ns: stage.and_then(|s| s.undisturbed_median),
         ..identity(run, cell)
     }
@@ -152,8 +157,21 @@ fn identity<'a>(run: &'a RunInfo, cell: &'a CellResult) -> Row<'a> {
         build_warm: cell.build.as_ref().map(|built| built.warm),
         runtime: cell.runtime.as_ref().map(|runtime| runtime.version.as_str()),
         runtime_library: cell.runtime.as_ref().and_then(|runtime| runtime.library.as_deref()),
+        macs: macs(run, cell),
         ..Row::default()
     }
+}
+
+/// MACs of one inference of a cell, a whole batch, where its graph tells.
+pub fn macs(run: &RunInfo, cell: &CellResult) -> Option<Macs> {
+    let model = run.models.iter().find(|model| model.name == cell.cell.model)?;
+    model.network.as_ref()?.macs_of_batch(cell.cell.batch)
+}
+
+/// Floating-point operations in a second of inference, two for each MAC.
+pub fn flops_per_second(run: &RunInfo, cell: &CellResult, inference: Nanos) -> Option<f64> {
+    let flops = macs(run, cell)?.flops().0 as f64;
+    (inference > Nanos::ZERO).then(|| flops / inference.seconds())
 }
 
 /// All reasons for which the card's clock was not higher, in any launch.

@@ -1,9 +1,13 @@
 //! Results as JSON, for programs. The names are those of the CSV's columns.
 
-use super::{csv::outcome, layers};
+use super::{
+    csv::{flops_per_second, macs, outcome},
+    layers,
+};
 use crate::{
     analysis::{CellResult, Comparison, StageResult},
     store::{RunInfo, SCHEMA},
+    timing::Span,
 };
 use serde_json::{Map, Value, json};
 
@@ -17,7 +21,8 @@ pub fn run(info: &RunInfo, cells: &[CellResult]) -> Value {
         "host": info.host,
         "host_stages": info.host_stages,
         "runtimes": info.runtimes,
-        "cells": cells.iter().map(cell).collect::<Vec<_>>(),
+        "models": info.models,
+        "cells": cells.iter().map(|found| cell(info, found)).collect::<Vec<_>>(),
     })
 }
 
@@ -32,7 +37,7 @@ pub fn comparison(base: &RunInfo, new: &RunInfo, comparison: &Comparison) -> Val
     })
 }
 
-fn cell(cell: &CellResult) -> Value {
+fn cell(info: &RunInfo, cell: &CellResult) -> Value {
     let (outcome, reason) = outcome(cell);
     let stages: Map<String, Value> =
         cell.stages.iter().map(|(span, result)| (span.name().to_owned(), stage(result))).collect();
@@ -56,6 +61,11 @@ fn cell(cell: &CellResult) -> Value {
         "telemetry": cell.telemetry,
         "placement": cell.placement,
         "build": cell.build,
+        "macs": macs(info, cell),
+        "flops_per_second": cell
+            .stages
+            .get(&Span::Inference)
+            .and_then(|stage| flops_per_second(info, cell, stage.median)),
         "layers": layers::json(cell),
         "detections_per_image": cell.detections_per_image,
         "harness_median_ns": cell.harness,

@@ -2,7 +2,7 @@
 //! once, not after an hour.
 
 use super::{
-    HostStages, ImageFacts, Reason, Runnable, Workers,
+    HostStages, ImageFacts, NetworkCost, Reason, Runnable, Workers,
     examine::{Examined, Here, idle_tables, places, probe, runtimes, surroundings},
     images,
 };
@@ -58,6 +58,10 @@ pub struct ModelFacts {
     /// Class names that the scenario gives, the file holds or the family knows; empty where none
     /// does.
     pub classes: Vec<String>,
+    /// What one inference takes; none where the file does not show its graph, and in runs made
+    /// before it was recorded.
+    #[serde(default)]
+    pub network: Option<NetworkCost>,
     /// What it was taken for; none where only the loaded model tells.
     #[serde(flatten)]
     pub fitting: Option<Fitting>,
@@ -124,7 +128,15 @@ pub fn preflight(
 }
 
 type Models = BTreeMap<String, model::Model>;
-type Fits = BTreeMap<String, (Fitting, &'static [&'static str])>;
+type Fits = BTreeMap<String, Fit>;
+
+/// What a model was found to be.
+struct Fit {
+    fitting: Fitting,
+    /// Class names that the family knows.
+    names: &'static [&'static str],
+    network: Option<NetworkCost>,
+}
 
 fn runnable(scenario: &Scenario, cell: &Cell, place: &Place, models: &Models) -> Runnable {
     let entry = scenario.models.iter().find(|model| model.name == cell.id.model);
@@ -165,7 +177,7 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
         let model = models.get(&entry.name)?;
         let fit = fits.get(&entry.name);
         let named = [&entry.classes, &model.signature.classes].into_iter().find(|n| !n.is_empty());
-        let known = || fit.map_or(&[][..], |(_, names)| names).iter().map(ToString::to_string);
+        let known = || fit.map_or(&[][..], |fit| fit.names).iter().map(ToString::to_string);
         Some(ModelFacts {
             name: entry.name.clone(),
             path: FilePath(entry.path.clone()),
@@ -177,7 +189,8 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
             },
             opset: model.signature.opset,
             classes: named.cloned().unwrap_or_else(|| known().collect()),
-            fitting: fit.map(|(fitting, _)| fitting.clone()),
+            network: fit.and_then(|fit| fit.network.clone()),
+            fitting: fit.map(|fit| fit.fitting.clone()),
         })
     };
     scenario.models.iter().filter_map(fact).collect()
@@ -188,9 +201,8 @@ fn facts(scenario: &Scenario, models: &Models, fits: &Fits) -> Vec<ModelFacts> {
 fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem>) -> Fits {
     let mut fits = Fits::new();
     for entry in &scenario.models {
-        let Some(signature) = models.get(&entry.name).map(|model| &model.signature) else {
-            continue;
-        };
+        let Some(model) = models.get(&entry.name) else { continue };
+        let signature = &model.signature;
         let io = &signature.io;
         if io.outputs.is_empty() {
             // An engine file tells when it has been loaded.
@@ -207,7 +219,8 @@ fn fit_families(scenario: &Scenario, models: &Models, problems: &mut Vec<Problem
                 problems.extend(wrong_names(entry, &signature.classes, adapter.classes()));
                 problems.extend(below_the_graphs(entry, signature.nms_threshold));
                 let names = adapter.class_names().unwrap_or_default();
-                fits.insert(entry.name.clone(), (adapter.fitting(), names));
+                let network = NetworkCost::of(model, &adapter.inputs(), batch);
+                fits.insert(entry.name.clone(), Fit { fitting: adapter.fitting(), names, network });
             }
         }
     }

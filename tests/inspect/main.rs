@@ -144,3 +144,47 @@ fn a_difference_is_explained_to_the_byte_and_the_largest_part_comes_first() {
         assert!(text.contains(part), "no {part:?} in {text}");
     }
 }
+
+#[test]
+fn a_run_records_what_its_network_costs_and_tells_how_fast_that_was_computed() {
+    let sandbox = Sandbox::new();
+    sandbox.scenario("s.toml", &common::scenario("rten", "batch = [1, 2]", common::FAST));
+    sandbox.run(&["run", "s.toml", "--out", "r"]).succeeds();
+    let json = sandbox.run(&["report", "r", "--json"]).succeeds().json();
+    let network = &json["models"][0]["network"];
+    let shape: Vec<String> =
+        network["inputs"]["images"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    let given = format!("images={}", shape.join("x"));
+    let own =
+        sandbox.run(&["inspect", "shapes.onnx", "--json", "--input", &given]).succeeds().json();
+    for key in ["macs", "flops", "parameters"] {
+        assert_eq!(network[key], own[key], "{key}");
+    }
+    let macs = own["macs"].as_u64().unwrap();
+    assert!(macs > 1_000_000);
+    let rows = csv::Reader::from_path(sandbox.path("r/results.csv"))
+        .unwrap()
+        .into_deserialize::<std::collections::BTreeMap<String, String>>()
+        .map(Result::unwrap)
+        .filter(|row| row["stage"] == "inference")
+        .collect::<Vec<_>>();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let number = |key: &str| row[key].parse::<f64>().unwrap();
+        assert_eq!(number("macs"), macs as f64 * number("batch"));
+        let rate = 2.0 * number("macs") / (number("median_ns") / 1e9);
+        assert!((number("flops_per_second") / rate - 1.0).abs() < 1e-9, "{row:?}");
+    }
+}
+
+#[test]
+fn a_shape_that_does_not_fit_is_an_error_that_names_the_inputs() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("m.onnx"), onnx::convolution(onnx::FLOAT)).unwrap();
+    let with = |shape: &str| sandbox.run(&["inspect", "m.onnx", "--input", shape]);
+    with("y=1x3x16x16").fails(2, &["m.onnx", "no input \"y\"", "x float32"]);
+    with("x=1x3x16").fails(2, &["number of dimensions"]);
+    with("x=1x3x17x16").fails(2, &["dimension 2", "fixed to 16", "17"]);
+    with("x=large").fails(2, &["x=large", "images=1x3x640x640"]);
+    assert!(with("x=2x3x16x16").succeeds().out.contains("2x3x16x16"));
+}

@@ -8,7 +8,7 @@ pub mod cost;
 pub mod infer;
 mod parameters;
 
-pub use parameters::parameters;
+pub use parameters::{of_graph as parameters_of_graph, parameters};
 
 use crate::tensor::{DType, TensorInfo};
 

@@ -24,7 +24,8 @@ pub fn parameters(anatomy: &Anatomy) -> u64 {
     }
 }
 
-fn of_graph(graph: &Graph) -> u64 {
+/// The same of a graph alone.
+pub fn of_graph(graph: &Graph) -> u64 {
     let mut taken = vec![false; graph.values.len()];
     for node in &graph.nodes {
         for (place, id) in node.inputs.iter().enumerate() {

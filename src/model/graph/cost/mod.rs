@@ -161,6 +161,15 @@ pub struct Unknown {
 }
 
 impl Cost {
+    /// Whether [`Cost::macs`] are all there are: nothing that may multiply is unknown.
+    pub fn has_all_macs(&self) -> bool {
+        self.unknown.iter().all(|unknown| {
+            let (domain, operator) = (unknown.domain.clone(), unknown.operator.clone());
+            let known = infer::find(&Node { domain, operator, ..Node::default() });
+            known.is_some_and(|known| !matches!(known.work, Work::Counted(_)))
+        })
+    }
+
     /// Floating-point operations: two for each MAC, nothing else.
     pub fn flops(&self) -> Flops {
         self.macs.flops()

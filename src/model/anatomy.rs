@@ -19,6 +19,8 @@ pub struct Anatomy {
     pub weights: Vec<Weight>,
     /// Who wrote it, such as `pytorch 2.8.0` or `paddle 2.6.2`, where the file says so.
     pub producer: Option<String>,
+    /// The version of the file format itself (ONNX's IR version), where it has one.
+    pub ir_version: Option<u64>,
     /// Versions of the operator sets that the graph is written in, by domain: `ai.onnx` → 17. For
     /// Paddle the versions of the operators that the graph uses, by operator.
     pub opsets: BTreeMap<String, u64>,

@@ -69,19 +69,16 @@ pub fn anatomy(path: &Path, skim: &Skim<'_>) -> Result<Anatomy, String> {
         sections.push(section(file, (SectionKind::Weights, held)));
         sections.push(section(file, (SectionKind::Padding, size.saturating_sub(held))));
     }
-    let mut remarks = Vec::new();
-    remarks.extend(
-        contents.ir_version.map(|version| format!("The format's version (IR) is {version}.")),
-    );
     Ok(Anatomy {
         format: Format::Onnx,
         files,
         sections,
         weights: contents.weights,
         producer: contents.producer,
+        ir_version: contents.ir_version,
         opsets: contents.opsets,
         metadata: contents.metadata,
         graph: Some(contents.graph),
-        remarks,
+        remarks: Vec::new(),
     })
 }

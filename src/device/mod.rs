@@ -4,7 +4,7 @@ pub mod compatibility;
 mod gpu;
 pub mod libraries;
 mod specs;
-mod table;
+pub(crate) mod table;
 pub mod telemetry;
 
 pub use gpu::{CudaView, Gpu, Inventory};

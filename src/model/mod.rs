@@ -8,6 +8,7 @@ pub mod onnx;
 mod protobuf;
 pub mod skim;
 pub mod summary;
+pub mod support;
 
 pub use anatomy::Anatomy;
 pub use graph::cost::{Cost, GivenInputs};

@@ -67,7 +67,7 @@ impl Finding {
     }
 
     /// The same with a cure.
-    pub(super) fn cured_by(self, cure: impl Into<Option<String>>) -> Self {
+    pub fn cured_by(self, cure: impl Into<Option<String>>) -> Self {
         Self { cure: cure.into(), ..self }
     }
 }
@@ -83,9 +83,11 @@ pub fn overall(findings: &[Finding]) -> Verdict {
 }
 
 /// Where a finding comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Evidence {
+    /// The source.
     pub source: &'static str,
+    /// How well that is founded.
     pub confidence: Confidence,
 }
 

@@ -14,10 +14,9 @@ mod tensorrt;
 mod version;
 
 pub use crate::cuda::ComputeCapability;
-pub use findings::{Confidence, Finding, Verdict, overall};
+pub use findings::{Confidence, Evidence, Finding, Verdict, overall};
 pub use version::Version;
 
-use findings::Evidence;
 use std::ops::RangeInclusive;
 
 /// Whose drivers and libraries are meant.
@@ -75,6 +74,22 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// A card of which nothing but its compute capability is known, on a machine without libraries.
+    fn of_card_alone(capability: ComputeCapability) -> Self {
+        Self {
+            card: "gpu:0".to_owned(),
+            capability,
+            platform: Platform::Linux,
+            driver: None,
+            driver_cuda: None,
+            tensorrt: Library::NotFound,
+            cudnn: Library::NotFound,
+            cuda_runtime: Library::NotFound,
+            nvrtc: Library::NotFound,
+            onnxruntime: OnnxRuntime { library: Library::NotFound, gpu: None },
+        }
+    }
+
     fn windows(&self) -> bool {
         self.platform == Platform::Windows
     }
@@ -127,6 +142,12 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// A model for TensorRT whose types are those of its graph.
+    fn of_tensorrt(opset: Option<u32>) -> Self {
+        let (provider, precision_by) = (Provider::TensorRt, PrecisionBy::Graph);
+        Self { provider, arithmetic: Arithmetic::Fp32, precision_by, opset, own_kernels: false }
+    }
+
     /// Whether the builder has to take a precision flag.
     fn needs_flag(&self) -> bool {
         self.precision_by == PrecisionBy::Flag && self.arithmetic != Arithmetic::Fp32
@@ -136,6 +157,21 @@ impl Wish {
 /// Whether that TensorRT supports a card, where the tables have the release.
 pub fn tensorrt_supports(version: &Version, capability: ComputeCapability) -> Option<bool> {
     tables::TensorRt::of(version).map(|row| row.supports(capability))
+}
+
+/// What a release of TensorRT makes of a card and of a model's operator set, whatever else is on a
+/// machine. Of a release that is named by two numbers that patch is judged which fits best.
+pub fn tensorrt_alone(
+    version: &Version,
+    card: Option<ComputeCapability>,
+    opset: Option<u32>,
+) -> Vec<Finding> {
+    tensorrt::alone(version, card, opset)
+}
+
+/// What a release of ONNX Runtime makes of a model's operator set, whatever else is on a machine.
+pub fn onnxruntime_alone(version: &Version, opset: u32) -> Vec<Finding> {
+    onnxruntime::alone(version, opset)
 }
 
 /// Judges what is asked for by what is there; one finding at least. [`overall`] sums them up.
@@ -161,8 +197,8 @@ struct Opsets {
 
 impl Opsets {
     /// Whether `name`, which reads these, reads the model's.
-    fn judge(self, wish: &Wish, name: &str) -> Option<Finding> {
-        let opset = wish.opset?;
+    fn judge(self, opset: Option<u32>, name: &str) -> Option<Finding> {
+        let opset = opset?;
         let (min, max) = (self.known.start(), self.known.end());
         let subject = format!("ONNX operator set {opset} in {name}");
         let (verdict, words) = if self.known.contains(&opset) {

@@ -35,8 +35,19 @@ pub fn judge(facts: &Facts, wish: &Wish) -> Vec<Finding> {
         Provider::OrtCuda | Provider::TensorRt => findings.push(kernels(facts, name, row)),
     }
     let (known, possible) = (OLDEST_OPSET..=row.max_opset, row.max_opset);
-    findings.extend(Opsets { known, possible, evidence: row.evidence() }.judge(wish, name));
+    findings.extend(Opsets { known, possible, evidence: row.evidence() }.judge(wish.opset, name));
     findings
+}
+
+/// What a release makes of an operator set, alone.
+pub fn alone(version: &Version, opset: u32) -> Vec<Finding> {
+    let name = format!("ONNX Runtime {version}");
+    let Some(row) = OnnxRuntime::builds(version).first().copied() else {
+        return vec![unlisted(version, &name)];
+    };
+    let (known, possible) = (OLDEST_OPSET..=row.max_opset, row.max_opset);
+    let opsets = Opsets { known, possible, evidence: row.evidence() };
+    opsets.judge(Some(opset), &name).into_iter().collect()
 }
 
 fn found(facts: &Facts, wish: &Wish) -> Result<Release, Finding> {

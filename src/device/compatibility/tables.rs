@@ -2,7 +2,7 @@
 //! head of each table.
 
 use super::{
-    ComputeCapability, Version,
+    ComputeCapability, Opsets, Version,
     findings::{Confidence, Evidence},
 };
 use crate::device::table::{self, Rate};
@@ -93,10 +93,22 @@ pub struct TensorRt {
 impl TensorRt {
     /// The row that `version` belongs to; none if it is too short to tell.
     pub fn of(version: &Version) -> Option<&'static Self> {
-        only(tensorrt().iter().filter(|row| {
+        only(Self::all(version).into_iter())
+    }
+
+    /// All rows that `version` may mean: `8.6` is 8.6.0 and 8.6.1.
+    pub fn all(version: &Version) -> Vec<&'static Self> {
+        let means = |row: &&Self| {
             version.against(&row.from) != Ordering::Less
                 && version.against(&row.to) != Ordering::Greater
-        }))
+        };
+        tensorrt().iter().filter(means).collect()
+    }
+
+    /// The operator sets that its reader of ONNX files takes.
+    pub fn opsets(&'static self) -> Opsets {
+        let known = self.min_opset..=self.max_opset;
+        Opsets { known, possible: self.possible_opset, evidence: self.on_opset() }
     }
 
     /// The library's file name: by `windows` or else Linux's; of a version without one on Windows

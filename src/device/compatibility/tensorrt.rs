@@ -2,7 +2,8 @@
 //! a precision is asked for.
 
 use super::{
-    Facts, Finding, Library, Opsets, Provider, Verdict, Version, Wish, cuda, cudnn, onnxruntime,
+    ComputeCapability, Facts, Finding, Library, Provider, Verdict, Version, Wish, cuda, cudnn,
+    onnxruntime, overall,
     tables::{self, NO_ROW, Precision, TensorRt},
 };
 
@@ -55,15 +56,16 @@ pub fn found<'a>(
 }
 
 fn unlisted(version: &Version, facts: &Facts) -> Finding {
+    let subject = format!("TensorRT {version} on compute capability {}", facts.capability);
+    NO_ROW.says(Verdict::Unknown, &subject, unlisted_words(version))
+}
+
+fn unlisted_words(version: &Version) -> String {
     let rows = tables::tensorrt();
     let ends = rows.first().zip(rows.last());
     let ends = ends.map(|(first, last)| format!("{} to {}", first.from.release(), last.from));
-    let words = format!(
-        "TensorRT {version} is not in the table, which has releases of {}",
-        ends.unwrap_or_default()
-    );
-    let subject = format!("TensorRT {version} on compute capability {}", facts.capability);
-    NO_ROW.says(Verdict::Unknown, &subject, words)
+    let ends = ends.unwrap_or_default();
+    format!("TensorRT {version} is not in the table, which has releases of {ends}")
 }
 
 /// What concerns the card and the model, whoever loads the library.
@@ -74,11 +76,47 @@ pub fn model(
     row: &'static TensorRt,
 ) -> Vec<Finding> {
     let name = format!("TensorRT {version}");
-    let known = row.min_opset..=row.max_opset;
-    let opsets = Opsets { known, possible: row.possible_opset, evidence: row.on_opset() };
     let mut findings = vec![on_card(facts, wish, version, row)];
-    findings.extend(opsets.judge(wish, &name));
+    findings.extend(row.opsets().judge(wish.opset, &name));
     findings.extend(wish.needs_flag().then(|| flag(&name, wish, row)));
+    findings
+}
+
+/// What a release makes of a card and of an operator set, alone. Of the patches that `version` stands
+/// for the one that fits best is judged.
+pub fn alone(
+    version: &Version,
+    card: Option<ComputeCapability>,
+    opset: Option<u32>,
+) -> Vec<Finding> {
+    let judged =
+        TensorRt::all(version).into_iter().rev().map(|row| patch(version, row, card, opset));
+    let best = judged.min_by_key(|findings| match overall(findings) {
+        Verdict::Fits | Verdict::Note => 0,
+        Verdict::Unknown => 1,
+        Verdict::DoesNotFit => 2,
+    });
+    best.unwrap_or_else(|| {
+        let subject = format!("TensorRT {version}");
+        vec![NO_ROW.says(Verdict::Unknown, &subject, unlisted_words(version))]
+    })
+}
+
+fn patch(
+    version: &Version,
+    row: &'static TensorRt,
+    card: Option<ComputeCapability>,
+    opset: Option<u32>,
+) -> Vec<Finding> {
+    let exact = TensorRt::of(version).is_some();
+    let version = if exact { version } else { &row.from };
+    let opsets = row.opsets();
+    let mut findings = Vec::new();
+    findings.extend(card.map(|card| {
+        let facts = Facts::of_card_alone(card);
+        on_card(&facts, &Wish::of_tensorrt(opset), version, row)
+    }));
+    findings.extend(opsets.judge(opset, &format!("TensorRT {version}")));
     findings
 }
 

@@ -40,10 +40,12 @@ def model(nodes, weights, dtype, opset: int, domains=(), ir: int = 8):
 def half(source: Path):
     """FP16 throughout."""
     made = onnx.load(source)
+    # Scales of a Resize stay what they are.
+    kept = {name for node in made.graph.node if node.op_type == "Resize" for name in node.input[1:]}
     for tensor in made.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in kept:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
-    for node in made.graph.node:
+    for node in (node for node in made.graph.node if not kept & set(node.output)):
         for attribute in node.attribute:
             if attribute.name == "value" and attribute.t.data_type == TensorProto.FLOAT:
                 attribute.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(attribute.t).astype(np.float16)))

@@ -86,6 +86,7 @@ impl Described {
             graph.inputs.push(id);
         }
         let untyped = Self::value(&mut graph, "untyped", DType::Other(0), None);
+        let result = Self::value(&mut graph, "result", DType::Other(0), None);
         let scalar = Self::value(&mut graph, "scalar", DType::F32, Some(Vec::new()));
         for output in self.outputs.split_whitespace() {
             let id = Self::value(&mut graph, "output", dtype(output), None);
@@ -115,7 +116,7 @@ impl Described {
                     operator: name.to_owned(),
                     domain: domain.to_owned(),
                     inputs: vec![Some(first), Some(second)],
-                    outputs: vec![Some(untyped); outputs],
+                    outputs: vec![Some(result); outputs],
                     ..Node::default()
                 });
             }

@@ -77,9 +77,10 @@ def imported(folder: str, latest: str) -> list[str]:
     since, lacking, experimental = {}, {}, {}
     names = set()
     for branch in BRANCHES:
+        names |= table(show(folder, branch, "docs/operators.md")).keys() | importers(folder, branch)
+    for branch in BRANCHES:
         release, page = branch.removesuffix("-GA"), f"onnx/onnx-tensorrt branch {branch}"
         listed, known = table(show(folder, branch, "docs/operators.md")), importers(folder, branch)
-        names |= listed.keys() | known
         for operator in names:
             if operator in known and listed.get(operator, "Y").startswith("Y"):
                 since.setdefault(operator, (release, page))

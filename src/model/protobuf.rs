@@ -126,6 +126,21 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Adds repeated whole numbers, packed or not, to `into`.
+    pub fn numbers<T: From<u64>>(self, into: &mut Vec<T>) -> Result<(), Malformed> {
+        match self {
+            Self::Varint(number) => into.push(number.into()),
+            Self::Bytes(packed) => {
+                let mut packed = Fields::of(packed);
+                while let Some(number) = packed.next_varint()? {
+                    into.push(number.into());
+                }
+            }
+            _ => return Err(Malformed::NoMessage),
+        }
+        Ok(())
+    }
+
     /// The fields of a nested message.
     pub fn message(self) -> Result<Fields<'a>, Malformed> {
         self.bytes().map(Fields::of)

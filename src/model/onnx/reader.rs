@@ -3,7 +3,7 @@
 use super::{
     Problem,
     signature::value_info,
-    tensor::{self, entry, integers},
+    tensor::{self, entry},
 };
 use crate::model::{
     anatomy::{SectionKind, Weight},
@@ -328,7 +328,7 @@ impl<'a> Reader<'a> {
                         .chunks_exact(4)
                         .map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))),
                 ),
-                (8, value) => integers(value, &mut ints)?,
+                (8, value) => value.numbers(&mut ints)?,
                 (9, value) => texts.push(value.text()?),
                 (13, value) => drop(self.text(SectionKind::DocStrings, value)?),
                 (20, value) => kind = value.number()?,

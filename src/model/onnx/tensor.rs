@@ -47,7 +47,7 @@ pub fn read<'a>(
     let mut elsewhere = Elsewhere::default();
     for field in fields {
         match field? {
-            (1, value) => integers(value, &mut shape)?,
+            (1, value) => value.numbers(&mut shape)?,
             (2, value) => code = value.number()?,
             (8, value) => name = reader.text(SectionKind::Names, value)?,
             (12, value) => {
@@ -192,21 +192,6 @@ pub fn entry(fields: Fields<'_>) -> Result<(String, String), Malformed> {
     Ok((key, text))
 }
 
-/// Repeated whole numbers, packed or not.
-pub fn integers<T: From<u64>>(value: Value<'_>, into: &mut Vec<T>) -> Result<(), Malformed> {
-    match value {
-        Value::Varint(number) => into.push(number.into()),
-        Value::Bytes(packed) => {
-            let mut packed = Fields::of(packed);
-            while let Some(number) = packed.next_varint()? {
-                into.push(number.into());
-            }
-        }
-        _ => return Err(Malformed::NoMessage),
-    }
-    Ok(())
-}
-
 /// The elements, where they are few and in the file.
 fn numbers(constant: &Constant, elements: &Elements<'_>) -> Option<Numbers> {
     let count = constant.elements().filter(|&count| count <= MAX_NUMBERS)?;
@@ -220,7 +205,7 @@ fn numbers(constant: &Constant, elements: &Elements<'_>) -> Option<Numbers> {
             }
             4 => bits.extend(words(part, 4)?),
             10 => bits.extend(words(part, 8)?),
-            _ => integers(Value::Bytes(part), &mut bits).ok()?,
+            _ => Value::Bytes(part).numbers(&mut bits).ok()?,
         }
     }
     (bits.len() as u64 == count).then_some(())?;

@@ -28,8 +28,19 @@ pub struct Anatomy {
     pub metadata: BTreeMap<String, String>,
     /// The network, where the file holds one.
     pub graph: Option<Graph>,
+    /// The same network in ONNX's words, where the file has words of its own.
+    pub lowered: Option<Lowered>,
     /// What a reader should know, in whole sentences.
     pub remarks: Vec<String>,
+}
+
+/// A network in ONNX's words (operator set 17), for what is said of those once: shapes and cost.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lowered {
+    /// The network. What ONNX has no words for keeps its own, in a domain of its own.
+    pub graph: Graph,
+    /// For each node of it, the index of the node in [`Anatomy::graph`] that it comes from.
+    pub origins: Vec<usize>,
 }
 
 /// One of a model's files.

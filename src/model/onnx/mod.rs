@@ -79,6 +79,7 @@ pub fn anatomy(path: &Path, skim: &Skim<'_>) -> Result<Anatomy, String> {
         opsets: contents.opsets,
         metadata: contents.metadata,
         graph: Some(contents.graph),
+        lowered: None,
         remarks: Vec::new(),
     })
 }

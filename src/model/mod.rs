@@ -5,6 +5,7 @@ pub mod components;
 pub mod difference;
 pub mod graph;
 pub mod onnx;
+pub mod paddle;
 mod protobuf;
 pub mod skim;
 pub mod summary;
@@ -191,7 +192,17 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
     if bytes.is_empty() {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
-    onnx::anatomy(path, &Skim::file(&bytes)).map_err(refuse)
+    let skim = Skim::file(&bytes);
+    let anatomy = if paddle::is_json(&bytes) {
+        paddle::pir(path, &bytes)
+    } else if paddle::is_parameters(&bytes) {
+        paddle::parameters(path, &skim)
+    } else if paddle::is_program(&bytes) {
+        paddle::program(path, &bytes)
+    } else {
+        onnx::anatomy(path, &skim)
+    };
+    anatomy.map_err(refuse)
 }
 
 /// What one inference of a model costs; none of a file without a graph.

@@ -18,7 +18,9 @@ use crate::{
 /// Of a checkpoint without a graph: the elements of the network's own weights with a fraction, or of
 /// their moving average where that is all there is; without the running means and variances.
 pub fn parameters(anatomy: &Anatomy) -> u64 {
-    match &anatomy.graph {
+    // In ONNX's words, where the file has others.
+    let lowered = anatomy.lowered.as_ref().map(|lowered| &lowered.graph);
+    match lowered.or(anatomy.graph.as_ref()) {
         Some(graph) if graph.values.iter().any(|value| value.constant.is_some()) => of_graph(graph),
         _ => of_weights(&anatomy.weights),
     }

@@ -14,8 +14,13 @@ use trtbench::{
     model::{
         self, Anatomy, Format,
         anatomy::SectionKind,
-        graph::{Graph, Numbers},
+        graph::{
+            Graph, Numbers,
+            cost::{Cost, GivenInputs, cost},
+            parameters,
+        },
         paddle,
+        skim::Skim,
     },
     tensor::DType,
 };
@@ -247,7 +252,7 @@ fn levels_of_detail_before_a_tensor_are_skipped() {
     bytes.extend([0; 16]);
     bytes.extend(&stored(&[2], 5)[12..]);
     bytes.extend([0; 8]);
-    let anatomy = paddle::parameters(Path::new("levels.pdiparams"), &bytes).unwrap();
+    let anatomy = paddle::parameters(Path::new("levels.pdiparams"), &Skim::bytes(&bytes)).unwrap();
     assert_eq!((anatomy.weights.len(), anatomy.weights[0].elements), (1, 2));
     check_sums(&anatomy);
 }
@@ -360,20 +365,20 @@ proptest! {
             bytes.truncate(length.index(bytes.len()));
         }
         let path = Path::new("absent/model");
-        for read in [paddle::program, paddle::pir, paddle::parameters] {
-            if let Ok(anatomy) = read(path, &bytes) {
-                check_sums(&anatomy);
-            }
+        let parameters = paddle::parameters(path, &Skim::bytes(&bytes));
+        let answers = [paddle::program(path, &bytes), paddle::pir(path, &bytes), parameters];
+        for anatomy in answers.into_iter().flatten() {
+            check_sums(&anatomy);
         }
     }
 
     #[test]
     fn any_bytes_end_in_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let path = Path::new("absent/model");
-        for read in [paddle::program, paddle::pir, paddle::parameters] {
-            if let Ok(anatomy) = read(path, &bytes) {
-                check_sums(&anatomy);
-            }
+        let parameters = paddle::parameters(path, &Skim::bytes(&bytes));
+        let answers = [paddle::program(path, &bytes), paddle::pir(path, &bytes), parameters];
+        for anatomy in answers.into_iter().flatten() {
+            check_sums(&anatomy);
         }
     }
 }
@@ -440,6 +445,49 @@ fn both_exports_of_picodet_declare_the_weights_of_its_parameters() {
     let (program, pir) = (without_network(&program), without_network(&pir));
     assert_eq!(program.iter().filter(|weight| !pir.contains(weight)).count(), 0);
     println!("in PIR alone: {:?}", pir.iter().filter(|w| !program.contains(w)).collect::<Vec<_>>());
+}
+
+/// What the network costs with its inputs as the file says, an image of 640 × 640 elsewhere.
+fn cost_of(anatomy: &Anatomy) -> Cost {
+    let lowered = anatomy.lowered.as_ref().unwrap();
+    cost(&lowered.graph, 17, &GivenInputs::new()).unwrap()
+}
+
+#[test]
+fn both_kinds_of_programs_cost_the_same() {
+    let [program, pir] =
+        ["program.pdmodel", "pir.json"].map(|name| model::inspect(&fixture(name)).unwrap());
+    for anatomy in [&program, &pir] {
+        let found = cost_of(anatomy);
+        // Convolutions 3 → 4 and of each of 4 channels, 3 × 3 to 16 × 16; 4 → 2 for each of 256.
+        assert_eq!(found.macs.0, (108 + 36) * 256 + 8 * 256);
+        assert_eq!(found.unknown, []);
+        let outputs: Vec<Vec<u64>> = found
+            .outputs
+            .iter()
+            .map(|output| output.dims.as_ref().unwrap().iter().map(|n| n.unwrap()).collect())
+            .collect();
+        assert_eq!(outputs, [vec![1, 256, 2], vec![1, 5]]);
+    }
+    // Without mean and variance of the batch normalisation.
+    assert_eq!((parameters(&program), parameters(&pir)), (174, 174));
+}
+
+#[test]
+fn exports_of_real_architectures_cost_what_their_onnx_exports_do() {
+    let Some(folder) = reference() else { return };
+    let expected = [
+        ("paddle_picodet_s_320/model.pdmodel", 0.481),
+        ("paddle_picodet_s_320_pir/model.json", 0.481),
+        ("paddle_ppyoloe_s_640/model.pdmodel", 8.634),
+    ];
+    for (file, billions) in expected {
+        let anatomy = model::inspect(&folder.join(file)).unwrap();
+        let found = cost_of(&anatomy);
+        println!("{file}: {} {} {:?}", found.macs, parameters(&anatomy), found.unknown);
+        let share = found.macs.0 as f64 / (billions * 1e9);
+        assert!((share - 1.0).abs() < 0.002, "{file}: {}", found.macs);
+    }
 }
 
 /// A varint.

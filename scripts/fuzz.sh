@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess model_onnx)
+[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess model_onnx model_paddle)
 
 fail() {
   echo "error: $1" >&2
@@ -47,6 +47,10 @@ cargo build --release --locked --manifest-path fuzz/Cargo.toml --target-dir "$ro
 seed() {
   local file name number=0
   case $1 in
+    model_paddle)
+      cp tests/paddle_files/* "$2"
+      return
+      ;;
     model_*)
       cp fuzz/seeds/"${1#model_}"/* "$2"
       return

@@ -14,6 +14,7 @@ use trtbench::{
     model::{
         self, Anatomy, Format,
         anatomy::SectionKind,
+        difference::difference,
         graph::{
             Graph, Numbers,
             cost::{Cost, GivenInputs, cost},
@@ -70,6 +71,12 @@ fn check_sums(anatomy: &Anatomy) {
     }
     let held: u64 = anatomy.weights.iter().map(|weight| weight.bytes).sum();
     assert_eq!(held, section(anatomy, SectionKind::Weights));
+    let same = difference(anatomy, anatomy);
+    assert!(same.bytes == 0 && same.explanations.is_empty(), "a model differs from itself");
+    if let Some(lowered) = &anatomy.lowered {
+        // Whatever is in the graph, what it costs is an answer or an error.
+        let _ = cost(&lowered.graph, 17, &GivenInputs::new());
+    }
 }
 
 #[test]
@@ -330,6 +337,26 @@ fn a_variable_that_is_written_twice_becomes_two_values() {
     assert_ne!(mystery.outputs, mystery.inputs);
     assert_eq!(graph.outputs, [mystery.outputs[0].unwrap()]);
     assert_eq!((mystery.operator.as_str(), mystery.domain.as_str()), ("mystery", "paddle"));
+}
+
+#[test]
+fn repeats_that_are_one_tensor_each_become_onnxs_vector() {
+    let sizes = [field(1, b"shape"), number(2, 11), number(15, 1)].concat();
+    let count = operator("shape", &[slot(1, "Input", "image"), slot(2, "Out", "sizes")]);
+    let one = operator("fill_constant", &[slot(2, "Out", "one"), field(4, &sizes)]);
+    let list = field(1, &[field(1, b"repeat_times_tensor"), field(2, b"sizes")].concat());
+    let tile = operator("tile", &[slot(1, "X", "x"), list, slot(2, "Out", "y")]);
+    let tensor = |name: &[u8], dims: &[u64]| {
+        let dims: Vec<u8> = dims.iter().flat_map(|&length| number(2, length)).collect();
+        let kind = field(3, &field(1, &[number(1, 3), dims].concat()));
+        field(3, &[field(1, name), field(2, &[number(1, 7), kind].concat())].concat())
+    };
+    let variables = [tensor(b"x", &[]), tensor(b"image", &[2])].concat();
+    let program = [variables, block(0, &[count, one, tile])].concat();
+    let anatomy = paddle::program(Path::new("tile.pdmodel"), &field(1, &program)).unwrap();
+    let counts = anatomy.lowered.unwrap().graph;
+    let counts = operators(&counts);
+    assert_eq!((counts["Tile"], counts["Unsqueeze"], counts["Concat"]), (1, 1, 1));
 }
 
 #[test]

@@ -284,11 +284,11 @@ fn stacks(contents: &pdmodel::Contents, size: u64) -> Option<String> {
     });
     Some(format!(
         "{bytes} bytes ({share:.0} %) are stack traces of the export, on {operators} operators \
-         ({}){script}. Exports of the same network on other machines differ in size by them. \
-         Nothing needs them: `op._remove_attr(\"op_callstack\")` for every operator of the program \
-         before it is saved removes them all; `clip_extra=True`, which is the default of \
-         `save_inference_model`, leaves some.",
-        "op_callstack"
+         (op_callstack){script}. Exports of the same network on other machines differ in size by them. \
+         Nothing needs them. `clip_extra=True`, the default of an export, leaves some; all are gone \
+         after `program = paddle.static.Program.parse_from_string(bytes)`, \
+         `op._remove_attr(\"op_callstack\")` for each `op` of each of `program.blocks`, and \
+         `program.desc.serialize_to_string()`."
     ))
 }
 

@@ -105,6 +105,7 @@ pub fn lengths(call: &mut Call<'_, '_>, list: &str, tensor: &str, name: &str) ->
         return Some(joined(call, &parts));
     }
     match call.input(tensor) {
+        Some(id) if call.rank(id) == Some(0) => Some(joined(call, &[id])),
         Some(id) => Some(id),
         None => call.ints(name).map(|numbers| call.vector(numbers)),
     }
@@ -260,23 +261,32 @@ fn flip(call: &mut Call<'_, '_>) -> Option<()> {
     call.last("Slice", &operands, vec![], "Out")
 }
 
-/// ONNX wants as many repeats as dimensions.
+/// ONNX wants as many repeats as dimensions; Paddle fills up with ones whichever has fewer.
 fn tile(call: &mut Call<'_, '_>) -> Option<()> {
     let mut x = call.input("X")?;
-    if let Some(mut repeats) = call.known("RepeatTimes", "repeat_times")
-        && call.operator.input("repeat_times_tensor").is_empty()
-    {
-        let rank = call.rank(x)?;
-        if let Some(missing) = repeats.len().checked_sub(rank).filter(|&missing| missing > 0) {
-            let axes = call.vector((0..missing as i64).collect());
-            x = call.inner("Unsqueeze", &[x, axes], vec![]);
-        }
-        let ones = vec![1; rank.saturating_sub(repeats.len())];
-        repeats.splice(0..0, ones);
-        let repeats = call.vector(repeats);
-        return call.last("Tile", &[x, repeats], vec![], "Out");
-    }
     let repeats = lengths(call, "repeat_times_tensor", "RepeatTimes", "repeat_times")?;
+    let listed = call.operator.input("repeat_times_tensor").len();
+    let count = match (listed, call.numbers(repeats)) {
+        (1.., _) => listed,
+        (0, Some(numbers)) => numbers.len(),
+        (0, None) => call.value(repeats).info.fixed(0)?,
+    };
+    let rank = call.rank(x)?;
+    if count > rank {
+        let axes = call.vector((0..(count - rank) as i64).collect());
+        x = call.inner("Unsqueeze", &[x, axes], vec![]);
+    }
+    let repeats = match call.numbers(repeats) {
+        Some(numbers) => {
+            let ones = vec![1; rank.saturating_sub(count)];
+            call.vector([ones, numbers].concat())
+        }
+        None if rank > count => {
+            let ones = call.vector(vec![1; rank - count]);
+            call.inner("Concat", &[ones, repeats], vec![int("axis", 0)])
+        }
+        None => repeats,
+    };
     call.last("Tile", &[x, repeats], vec![], "Out")
 }
 

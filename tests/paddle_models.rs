@@ -517,6 +517,39 @@ fn exports_of_real_architectures_cost_what_their_onnx_exports_do() {
     }
 }
 
+#[test]
+fn a_file_that_is_called_as_paddles_but_is_none_is_refused_as_such() {
+    let folder = TempDir::new().unwrap();
+    for (name, words) in [
+        ("a.pdmodel", "program of Paddle"),
+        ("a.pdiparams", "file of parameters"),
+        ("a.json", "PIR"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, "version https://git-lfs.github.com/spec/v1").unwrap();
+        let error = model::inspect(&path).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_long_name_and_a_shape_of_many_dimensions_are_not_copied_for_each_reference() {
+    let name = "n".repeat(100_000);
+    let dims: String = (0..50_000).map(|_| "1,").collect();
+    let data = format!(
+        r##"{{"#":"1.data","I":[],"A":[{{"N":"name","AT":{{"#":"0.a_str","D":"{name}"}}}}],"O":[{{"%":1,"TT":{{"#":"0.t_dtensor","D":[{{"#":"0.t_f32"}},[{dims}1]]}}}}]}}"##
+    );
+    let relu = r##",{"#":"1.relu","I":[{"%":1}],"O":[{"%":1}]}"##.repeat(20_000);
+    let text = format!(
+        r#"{{"base_code":{{"magic":"pir","version":1}},"program":{{"regions":[{{"blocks":[{{"ops":[{data}{relu}]}}]}}]}}}}"#
+    );
+    let counted = allocation_counter::measure(|| {
+        let anatomy = paddle::pir(Path::new("absent/long.json"), text.as_bytes()).unwrap();
+        assert_eq!(anatomy.lowered.unwrap().graph.nodes.len(), 20_000);
+    });
+    assert!(counted.bytes_max < 100 * text.len() as u64, "{counted:?} of {}", text.len());
+}
+
 /// A varint.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -193,16 +193,8 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
     }
     let skim = Skim::file(&bytes);
-    let anatomy = if paddle::is_json(&bytes) {
-        paddle::pir(path, &bytes)
-    } else if paddle::is_parameters(&bytes) {
-        paddle::parameters(path, &skim)
-    } else if paddle::is_program(&bytes) {
-        paddle::program(path, &bytes)
-    } else {
-        onnx::anatomy(path, &skim)
-    };
-    anatomy.map_err(refuse)
+    let paddle = paddle::anatomy(path, &skim);
+    paddle.unwrap_or_else(|| onnx::anatomy(path, &skim)).map_err(refuse)
 }
 
 /// What one inference of a model costs; none of a file without a graph.

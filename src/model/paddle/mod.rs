@@ -11,10 +11,12 @@ mod program;
 mod types;
 
 pub use lower::lower;
-pub use parameters::{Stored, is_parameters};
-pub use pdmodel::is_program;
+pub use parameters::Stored;
 pub use problem::Problem;
 pub use program::{Operator, Program, Slot};
+
+use parameters::is_parameters;
+use pdmodel::is_program;
 
 use super::{
     Format,
@@ -31,9 +33,34 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Most blanks before the first brace of a text.
+const MAX_BLANKS: usize = 64;
+
+/// What the file at `path`, whose bytes are those of `skim`, consists of, if it is one of Paddle's:
+/// by what is in it, and by its name where that tells nothing.
+pub fn anatomy(path: &Path, skim: &Skim<'_>) -> Option<Result<Anatomy, String>> {
+    let bytes = skim.all();
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if is_json(bytes) {
+        Some(pir(path, bytes))
+    } else if is_parameters(bytes) {
+        Some(parameters(path, skim))
+    } else if is_program(bytes) {
+        Some(program(path, bytes))
+    } else {
+        match extension? {
+            "pdmodel" => Some(program(path, bytes)),
+            "pdiparams" => Some(parameters(path, skim)),
+            "json" => Some(pir(path, bytes)),
+            _ => None,
+        }
+    }
+}
+
 /// Whether `bytes` are text that begins as JSON's objects do.
-pub fn is_json(bytes: &[u8]) -> bool {
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+fn is_json(bytes: &[u8]) -> bool {
+    let mut start = bytes.iter().take(MAX_BLANKS);
+    start.find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }
 
 /// What the `.pdmodel` at `path`, whose bytes are `bytes`, consists of, with its parameters.

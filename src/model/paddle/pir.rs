@@ -9,7 +9,7 @@
 use super::{
     Problem,
     fields::dims,
-    program::{Operator, Program, Slot},
+    program::{Operator, Program, Slot, shown},
     types::dtype_named,
 };
 use crate::{
@@ -241,7 +241,7 @@ impl Reader {
             }
             _ => {}
         }
-        let result = first.map(|id| program.value(id).info.name.as_str()).unwrap_or_default();
+        let result = first.map(|id| shown(&program.value(id).info.name)).unwrap_or_default();
         operator.name = format!("{layer}{result}");
         operator.attributes.retain(|(name, _)| name != "struct_name");
         program.operators.push(operator);

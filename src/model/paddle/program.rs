@@ -2,6 +2,9 @@
 
 use crate::model::graph::{Attribute, Graph, Node, Value, ValueId};
 
+/// Longest name, in bytes, that is repeated for each operator that refers to it.
+const MAX_NAME: usize = 256;
+
 /// A program, or one of its blocks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
@@ -104,6 +107,11 @@ impl Operator {
     pub fn output(&self, name: &str) -> &[Option<ValueId>] {
         slot(&self.outputs, name)
     }
+}
+
+/// A name as far as it is repeated: a file must not grow by what it only refers to.
+pub fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME)]
 }
 
 fn slot<'s>(slots: &'s [Slot], name: &str) -> &'s [Option<ValueId>] {

@@ -10,7 +10,7 @@ mod layers;
 mod layout;
 mod words;
 
-use super::program::{Operator, Program};
+use super::program::{Operator, Program, shown};
 use crate::{
     model::{
         anatomy::Lowered,
@@ -23,8 +23,10 @@ use words::Vectors;
 
 /// Domain of operators that stay as they are.
 const DOMAIN: &str = "paddle";
-/// Longest name that the inner nodes of an operator repeat.
-const MAX_NAME: usize = 64;
+/// Most dimensions of a declared shape that are kept: a tensor of Paddle has at most nine.
+const MAX_RANK: usize = 64;
+/// Most numbers of a constant that operators are made from: axes, shapes, sections.
+const MAX_KNOWN: usize = 64;
 
 /// The same network as `program` in ONNX's words; for each node the index of the operator that it
 /// comes from.
@@ -76,7 +78,10 @@ fn text(name: &str, text: &str) -> (String, Attribute) {
 
 impl<'p> Lowering<'p> {
     fn new(program: &'p Program) -> Self {
-        let values = program.values.clone();
+        let mut values = program.values.clone();
+        for value in &mut values {
+            value.info.dims.take_if(|dims| dims.len() > MAX_RANK);
+        }
         let mut written: Vec<bool> = values.iter().map(|value| value.constant.is_some()).collect();
         for input in &program.inputs {
             written[input.0 as usize] = true;
@@ -100,7 +105,9 @@ impl<'p> Lowering<'p> {
         if !std::mem::replace(written, true) {
             return variable;
         }
-        let info = self.program.value(variable).info.clone();
+        let TensorInfo { name, dtype, .. } = &self.program.value(variable).info;
+        let dims = self.graph.value(variable).info.dims.clone();
+        let info = TensorInfo { name: shown(name).to_owned(), dtype: *dtype, dims };
         let id = self.graph.add(Value { info, constant: None });
         self.renamed.insert(variable, id);
         id
@@ -207,10 +214,14 @@ impl Call<'_, '_> {
 
     /// The whole numbers of a small constant.
     fn numbers(&self, id: ValueId) -> Option<Vec<i64>> {
-        match self.value(id).constant.as_ref()?.numbers.as_ref()? {
-            Numbers::Integers(numbers) => Some(numbers.clone()),
-            Numbers::Floats(numbers) => Some(numbers.iter().map(|&n| n as i64).collect()),
-        }
+        let numbers = match self.value(id).constant.as_ref()?.numbers.as_ref()? {
+            Numbers::Integers(numbers) if numbers.len() <= MAX_KNOWN => numbers.clone(),
+            Numbers::Floats(numbers) if numbers.len() <= MAX_KNOWN => {
+                numbers.iter().map(|&n| n as i64).collect()
+            }
+            _ => return None,
+        };
+        Some(numbers)
     }
 
     /// Whole numbers that are in a slot if something is there, and an attribute otherwise.
@@ -254,7 +265,7 @@ impl Call<'_, '_> {
     /// Adds a node with one result that only this operator sees.
     fn inner(&mut self, operator: &str, inputs: &[ValueId], attributes: Attributes) -> ValueId {
         let result = self.lowering.graph.add(Value::named(""));
-        let name: String = self.operator.name.chars().take(MAX_NAME).collect();
+        let name = shown(&self.operator.name).to_owned();
         self.node(
             name,
             operator,

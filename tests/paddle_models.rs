@@ -476,8 +476,7 @@ fn both_exports_of_picodet_declare_the_weights_of_its_parameters() {
 
 /// What the network costs with its inputs as the file says, an image of 640 × 640 elsewhere.
 fn cost_of(anatomy: &Anatomy) -> Cost {
-    let lowered = anatomy.lowered.as_ref().unwrap();
-    cost(&lowered.graph, 17, &GivenInputs::new()).unwrap()
+    model::cost(anatomy, &GivenInputs::new()).unwrap().unwrap()
 }
 
 #[test]

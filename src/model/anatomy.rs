@@ -34,7 +34,10 @@ pub struct Anatomy {
     pub remarks: Vec<String>,
 }
 
-/// A network in ONNX's words (operator set 17), for what is said of those once: shapes and cost.
+/// ONNX's operator set that [`Lowered`] is written in.
+pub const LOWERED_OPSET: u64 = 17;
+
+/// A network in ONNX's words ([`LOWERED_OPSET`]), for what is said of those once: shapes and cost.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lowered {
     /// The network. What ONNX has no words for keeps its own, in a domain of its own.

@@ -202,6 +202,9 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
 /// # Errors
 /// When `given` does not fit the model's inputs, or the graph is none.
 pub fn cost(anatomy: &Anatomy, given: &GivenInputs) -> Option<Result<Cost, graph::cost::Error>> {
+    if let Some(lowered) = &anatomy.lowered {
+        return Some(graph::cost::cost(&lowered.graph, anatomy::LOWERED_OPSET, given));
+    }
     let graph = anatomy.graph.as_ref()?;
     let opset = anatomy.opsets.get("ai.onnx").copied().unwrap_or(1);
     (anatomy.format == Format::Onnx).then(|| graph::cost::cost(graph, opset, given))

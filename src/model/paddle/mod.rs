@@ -93,6 +93,7 @@ pub fn program(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
     let parts = Parts {
         format: Format::PaddleProgram,
         producer: release(contents.version).map(|release| format!("paddle {release}")),
+        ir_version: None,
         opsets,
         remarks,
     };
@@ -116,6 +117,7 @@ pub fn pir(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
         format: Format::PaddlePir,
         // PIR is written since 3.0, which is all that its version tells.
         producer: Some("paddle 3".to_owned()),
+        ir_version: None,
         opsets: BTreeMap::from([("pir".to_owned(), contents.version)]),
         remarks,
     };
@@ -146,6 +148,7 @@ pub fn parameters(path: &Path, skim: &Skim<'_>) -> Result<Anatomy, String> {
         sections: stored_sections(0, size, &weights),
         weights,
         producer: None,
+        ir_version: None,
         opsets: BTreeMap::new(),
         metadata: BTreeMap::new(),
         graph: None,
@@ -196,6 +199,7 @@ impl Parts {
             sections,
             weights,
             producer: self.producer,
+            ir_version: None,
             opsets: self.opsets,
             metadata: BTreeMap::new(),
             graph: Some(program.into_graph()),

@@ -72,10 +72,10 @@ def count(models: list[str]) -> int:
     for model in models:
         said, seconds = ours(model)
         begin = time.perf_counter()
-        peer = onnx_tool.Model(model, {"verbose": False, "constant_folding": True})
+        peer = onnx_tool.Model(model)
         graph = peer.graph
         feeds = {}
-        for name in graph.input:
+        for name in filter(None, graph.input):
             shape = graph.tensormap[name].shape
             lengths = [length(name, len(shape), at, n) for at, n in enumerate(shape)]
             feeds[name] = numpy.ones(lengths, dtype=graph.tensormap[name].dtype or numpy.float32)
@@ -93,7 +93,8 @@ def count(models: list[str]) -> int:
 
 
 def products(graph) -> float:
-    """onnx-tool's MACs of convolutions and matrix products alone: it counts the others as well."""
+    """onnx-tool's MACs of convolutions and matrix products alone: it counts the others as well. A
+    bias is a MAC to it, for each element."""
     kinds = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
     nodes = graph.nodemap.values()
     return sum(total(node.macs) for node in nodes if node.op_type in kinds)

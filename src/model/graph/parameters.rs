@@ -1,6 +1,6 @@
 //! How many parameters a network has: what training sets, as papers count it. Reads no weights.
 
-use super::{Graph, Node, ValueId};
+use super::{Attribute, Graph, Node, ValueId};
 use crate::{
     model::anatomy::{Anatomy, Role, Weight},
     tensor::DType,
@@ -10,7 +10,9 @@ use crate::{
 ///
 /// Of a graph: the elements of every constant with more than one element that an operator takes as a
 /// fraction, or as an integer that stands for one (`DequantizeLinear`, quantised convolutions and
-/// products). Each constant counts once, however many operators take it. Left out is what training
+/// products). Each constant counts once, however many operators take it, and once more for each
+/// `Identity` of it that is taken: PyTorch's exporter merges tensors that are equal by chance, such
+/// as biases that were never trained, and leaves that behind. Left out is what training
 /// does not set: running means and variances of batch normalisations, scales and zero points, sizes,
 /// indices and bounds. A table that was computed when the file was written, such as a grid of
 /// anchors or a sinusoidal position embedding, is told from a learned one by nothing and counts.
@@ -28,30 +30,39 @@ pub fn parameters(anatomy: &Anatomy) -> u64 {
 
 /// The same of a graph alone.
 pub fn of_graph(graph: &Graph) -> u64 {
-    let mut taken = vec![false; graph.values.len()];
+    let values = graph.values.len();
+    // Which constant a value is or copies.
+    let mut source: Vec<Option<u32>> = (0..)
+        .zip(&graph.values)
+        .map(|(at, value)| value.constant.is_some().then_some(at))
+        .collect();
+    let mut taken = vec![false; values];
     for node in &graph.nodes {
-        for (place, id) in node.inputs.iter().enumerate() {
-            let Some(id) = *id else { continue };
-            if let Some(taken) = taken.get_mut(id.0 as usize)
-                && trained(graph, node, place, id)
-            {
-                *taken = true;
+        let ids = node.inputs.iter().enumerate().filter_map(|(place, id)| Some((place, (*id)?)));
+        for (place, ValueId(id)) in ids.filter(|(_, id)| (id.0 as usize) < values) {
+            let Some(from) = source[id as usize] else { continue };
+            match (node.operator.as_str(), node.outputs.first()) {
+                ("Identity", Some(&Some(ValueId(copy)))) if (copy as usize) < values => {
+                    source[copy as usize] = Some(from);
+                }
+                _ => taken[id as usize] |= trained(graph, node, place, from),
             }
         }
     }
-    let constants = graph.values.iter().zip(taken).filter(|(_, taken)| *taken);
-    let constants = constants.filter_map(|(value, _)| value.constant.as_ref()?.elements());
-    let own = constants.filter(|&elements| elements > 1).fold(0, u64::saturating_add);
-    let bodies = graph.nodes.iter().flat_map(|node| &node.attributes);
-    bodies.fold(own, |sum, (_, attribute)| match attribute {
-        super::Attribute::Graph(body) => sum.saturating_add(of_graph(body)),
+    let elements = |from: u32| graph.values[from as usize].constant.as_ref()?.elements();
+    let counted = source.iter().zip(taken).filter(|(_, taken)| *taken);
+    let counted = counted.filter_map(|(from, _)| elements((*from)?)).filter(|&count| count > 1);
+    let own = counted.fold(0, u64::saturating_add);
+    let attributes = graph.nodes.iter().flat_map(|node| &node.attributes);
+    attributes.fold(own, |sum, (_, attribute)| match attribute {
+        Attribute::Graph(body) => sum.saturating_add(of_graph(body)),
         _ => sum,
     })
 }
 
-/// Whether training sets the operand of `node` at `place`, if it is a constant at all.
-fn trained(graph: &Graph, node: &Node, place: usize, id: ValueId) -> bool {
-    let Some(value) = graph.values.get(id.0 as usize) else { return false };
+/// Whether training sets the operand of `node` at `place`, which is the constant `from`.
+fn trained(graph: &Graph, node: &Node, place: usize, from: u32) -> bool {
+    let value = &graph.values[from as usize];
     let Some(constant) = &value.constant else { return false };
     let whole = matches!(constant.dtype, DType::I8 | DType::U8 | DType::Other(21 | 22));
     match (node.operator.as_str(), place) {

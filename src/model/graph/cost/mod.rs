@@ -2,7 +2,8 @@
 //! nothing and times nothing.
 //!
 //! * [`Macs`] are those of convolutions and matrix products, transposed, quantised and fused ones
-//!   among them, and of contractions by `Einsum`. Biases are none.
+//!   among them, and of contractions by `Einsum`. Biases are none. As in published figures every
+//!   product in the graph counts, also one of constants that a runtime computes once.
 //! * Elementwise operations are everything else: one for each element of a result; of pools and
 //!   samplings one for each element of a window; of reductions one for each element that goes in.
 //!   Softmax and normalisations count like other functions, one for each element. What only moves
@@ -11,7 +12,8 @@
 //!   stays in a cache or is fused. Views (`Reshape`, `Flatten`, `Squeeze`, `Unsqueeze`, `Identity`,
 //!   `Dropout`) move nothing; what picks elements reads as many as it writes.
 //! * Work on weights alone, and on the few numbers that tell of shapes, is done before the first
-//!   inference: it is counted apart, as folded, and its results are weights to the others. Work on
+//!   inference: it is counted apart, as folded, is no layer, and its results are weights to the
+//!   others. Of all sums only that of the MACs includes it. Work on
 //!   more than a few numbers that follow from an input's shape, such as anchors of a dynamic model,
 //!   is done each time.
 //! * What is not known is listed with the reason and is in no sum.
@@ -83,7 +85,7 @@ pub struct Cost {
     pub inputs: Vec<InputShape>,
     /// The outputs as far as they are known, in the graph's order.
     pub outputs: Vec<OutputShape>,
-    /// Multiplications with an addition each.
+    /// Multiplications with an addition each; those of [`Cost::folded`] included.
     pub macs: Macs,
     /// Operations besides, sampling included.
     pub elementwise: Operations,
@@ -298,7 +300,7 @@ impl Tally {
         let unknown =
             |((domain, operator, reason), count)| Unknown { domain, operator, count, reason };
         Cost {
-            macs: Macs(sum(|layer| layer.macs.0)),
+            macs: Macs(sum(|layer| layer.macs.0).saturating_add(self.folded.macs.0)),
             elementwise: Operations(sum(|layer| layer.elementwise.0)),
             sampling: Operations(self.sampling),
             traffic: Bytes(sum(|layer| layer.traffic().0)),
@@ -361,3 +363,6 @@ fn moved(work: Work, node: &Node, operands: &[Option<&Fact>], results: &[&Fact])
     }
     Some(Moved { weights: Bytes(weights), read: Bytes(read), written: Bytes(written) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,18 +89,30 @@ pub fn lengths(numbers: &[i64]) -> Result<Vec<Length>, Reason> {
 }
 
 fn range(call: &Call<'_>) -> Outcome {
-    let single = |index| {
-        let fact = call.fact(index)?;
-        Ok(fact.floats().and_then(|numbers| numbers.first().copied()))
-    };
-    let (start, limit, delta) = (single(0)?, single(1)?, single(2)?);
-    let count = match (start, limit, delta) {
-        (_, _, Some(0.0)) => return contradiction("its steps are 0"),
-        // A cast to an integer saturates and makes zero of what is no number.
-        (Some(start), Some(limit), Some(delta)) => Some(((limit - start) / delta).ceil() as u64),
-        _ => None,
+    let facts = [call.fact(0)?, call.fact(1)?, call.fact(2)?];
+    let count = match facts.map(|fact| fact.integers().and_then(|numbers| numbers.first())) {
+        [Some(&start), Some(&limit), Some(&delta)] => Some(steps(start, limit, delta)?),
+        _ => match facts.map(|fact| fact.floats().and_then(|n| n.first().copied())) {
+            [_, _, Some(0.0)] => return contradiction("its steps are 0"),
+            // A cast to an integer saturates and makes zero of what is no number.
+            [Some(start), Some(limit), Some(delta)] => {
+                Some(((limit - start) / delta).ceil() as u64)
+            }
+            _ => None,
+        },
     };
     Ok(vec![Fact::new(call.dtype(0)?, vec![count])])
+}
+
+/// How many steps lie before a limit.
+fn steps(start: i64, limit: i64, delta: i64) -> Result<u64, Reason> {
+    let way = i128::from(limit) - i128::from(start);
+    let steps = match i128::from(delta) {
+        0 => return contradiction("its steps are 0"),
+        delta @ 1.. => (way + delta - 1) / delta,
+        delta => (-way - delta - 1) / -delta,
+    };
+    u64::try_from(steps.max(0)).map_err(|_| Reason::Overflow)
 }
 
 fn typed(call: &Call<'_>, default: DType) -> DType {

@@ -279,3 +279,6 @@ fn either(yes: Fact, no: &Fact) -> Fact {
     };
     Fact { dtype: yes.dtype, dims, ..Fact::UNKNOWN }
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -152,9 +152,9 @@ impl Pass<'_> {
         let results = match self.results(at) {
             Ok(results) => results,
             Err(reason) => {
-                let fallback = matches!(reason, Reason::Operator | Reason::Body);
+                let unknown = matches!(reason, Reason::Operator | Reason::Body);
                 self.reasons[at] = Some(reason);
-                self.declared(node, fallback)
+                self.declared(node, unknown)
             }
         };
         let mut results = results.into_iter();
@@ -169,8 +169,14 @@ impl Pass<'_> {
         }
     }
 
-    /// What the file declares of results: types always, shapes of operators that are not known.
+    /// What the file declares of results: types always, shapes of operators that are not known. What
+    /// only passes elements on keeps their type.
     fn declared(&self, node: &Node, shapes: bool) -> Vec<Fact> {
+        let passes = find(node).is_some_and(|known| matches!(known.work, Work::View | Work::Pick));
+        let operand = node.inputs.first().copied().flatten().filter(|_| passes);
+        if let Some(ValueId(id)) = operand {
+            return vec![Fact { dtype: self.facts[id as usize].dtype, ..Fact::UNKNOWN }];
+        }
         let fact = |id: &Option<ValueId>| {
             let Some(id) = *id else { return Fact::UNKNOWN };
             let declared = Fact::declared(&self.graph.value(id).info);

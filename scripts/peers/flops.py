@@ -117,8 +117,8 @@ def rtdetr_hf():
         embedding_size=64, hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic",
         out_features=["stage2", "stage3", "stage4"])
     config = RTDetrConfig(
-        backbone_config=backbone, encoder_in_channels=[128, 256, 512], decoder_layers=3,
-        num_labels=80)
+        backbone_config=backbone, encoder_in_channels=[128, 256, 512], hidden_expansion=0.5,
+        decoder_layers=3, num_labels=80)
     return RTDetrForObjectDetection(config), (1, 3, 640, 640)
 
 

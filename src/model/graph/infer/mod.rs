@@ -4,6 +4,7 @@
 //!
 //! Sources of all rules: onnx/onnx, docs/Operators.md and docs/Changelog.md, operator sets 7 to 23.
 
+mod arithmetic;
 mod call;
 mod convolution;
 mod elementwise;

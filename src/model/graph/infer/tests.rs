@@ -373,6 +373,11 @@ fn more_numbers_than_a_shape_can_need_are_not_computed() {
         shape("ConstantOfShape", "[9223372036854775807,3]", ""),
         "its result has more elements than any memory holds"
     );
+    // Without elements, however long the other dimensions: nothing to be walked over.
+    let huge = 1_u64 << 40;
+    let empty = format!("{huge}x{huge}x0");
+    assert_eq!(shape("Concat", &format!("{empty} {empty}"), "axis=2"), empty.replace('x', "×"));
+    assert_eq!(numbers("ReduceSum", &empty, "axes=[2]"), None);
     assert_eq!(shape("Expand", "1 [0,9223372036854775807]", ""), "0×9223372036854775807");
     assert_eq!(
         shape("Tile", "3 [9223372036854775807]", ""),

@@ -93,7 +93,6 @@ pub fn program(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
     let parts = Parts {
         format: Format::PaddleProgram,
         producer: release(contents.version).map(|release| format!("paddle {release}")),
-        ir_version: None,
         opsets,
         remarks,
     };
@@ -117,7 +116,6 @@ pub fn pir(path: &Path, bytes: &[u8]) -> Result<Anatomy, String> {
         format: Format::PaddlePir,
         // PIR is written since 3.0, which is all that its version tells.
         producer: Some("paddle 3".to_owned()),
-        ir_version: None,
         opsets: BTreeMap::from([("pir".to_owned(), contents.version)]),
         remarks,
     };

@@ -661,7 +661,15 @@ prop_compose! {
             let outputs = (0..outputs).map(|_| Some(graph.add(Value::named("made")))).collect();
             let attributes = attributes.into_iter().map(|(name, a)| (name.to_owned(), a)).collect();
             let (operator, name, domain) = (operator.to_owned(), String::new(), String::new());
-            graph.nodes.push(Node { name, operator, domain, inputs, outputs, attributes });
+            graph.nodes.push(Node {
+                name,
+                operator,
+                domain,
+                inputs,
+                outputs,
+                attributes,
+                ..Node::default()
+            });
         }
         graph.outputs = graph.nodes.iter().flat_map(|node| &node.outputs).flatten().copied().collect();
         graph

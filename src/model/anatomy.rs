@@ -133,6 +133,22 @@ pub struct Weight {
     pub role: Role,
     /// Where its elements lie as they are in memory; none where they are stored in another way.
     pub place: Option<Place>,
+    /// How they lie there.
+    pub layout: Layout,
+}
+
+/// How the elements of a tensor lie at their place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Without gaps, those of the last dimension side by side.
+    #[default]
+    RowMajor,
+    /// As many elements apart, per dimension. From the first to the last they take the bytes of
+    /// the place, of which other tensors may use some.
+    Strided(Vec<u64>),
+    /// As row-major bytes, each of which is a character of a text in UTF-8: what Python 3 makes of
+    /// bytes in a pickle of protocol 2.
+    Latin1,
 }
 
 /// Where elements lie.

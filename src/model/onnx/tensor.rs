@@ -3,7 +3,7 @@
 use super::{Problem, reader::Reader, signature::dtype_of};
 use crate::{
     model::{
-        anatomy::{Place, Role, SectionKind, Weight},
+        anatomy::{Layout, Place, Role, SectionKind, Weight},
         graph::{Constant, MAX_NUMBERS, Numbers},
         protobuf::{Fields, Malformed, Value},
     },
@@ -131,6 +131,7 @@ fn note(
         bytes,
         role: Role::Model,
         place,
+        layout: Layout::RowMajor,
     });
 }
 

@@ -1,8 +1,10 @@
 //! What is inside a model file. Runs nothing and executes nothing that a file holds.
 
 pub mod anatomy;
+pub mod checkpoint;
 pub mod components;
 pub mod difference;
+mod engine;
 pub mod graph;
 pub mod onnx;
 pub mod paddle;
@@ -191,6 +193,12 @@ pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
         MappedFile::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     if bytes.is_empty() {
         return Err(refuse("the file is empty; export or copy it again".to_owned()));
+    }
+    if let Some(header) = plan_header(&bytes) {
+        return Ok(engine::anatomy(path, bytes.len() as u64, header));
+    }
+    if let Some(checkpoint) = checkpoint::anatomy(path, &bytes) {
+        return checkpoint.map_err(refuse);
     }
     let skim = Skim::file(&bytes);
     let paddle = paddle::anatomy(path, &skim);

@@ -4,8 +4,8 @@
 
 use super::{
     assemble, dtype,
-    pickle::{self, Id, Pickle, Value},
-    remarks,
+    pickle::{Id, Pickle, Value},
+    pickle_at, remarks,
     storage::Storage,
     tensor::Tensors,
 };
@@ -13,7 +13,11 @@ use crate::model::{
     Format,
     anatomy::{Anatomy, File, SectionKind},
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
 /// The number that the first pickle holds: 0x1950a86a20f9469cfc6c.
 const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -25,16 +29,14 @@ pub fn begins(first: &Pickle<'_>) -> bool {
     first.value(first.root) == &Value::BigInt(MAGIC)
 }
 
-/// What the file whose bytes are `bytes` consists of.
+/// What the file at `path`, whose bytes are `bytes`, consists of.
 ///
 /// # Errors
 /// What is wrong with it, for its user.
-pub fn anatomy(bytes: &[u8], file: File) -> Result<Anatomy, String> {
+pub fn anatomy(path: &Path, bytes: &[u8], file: File) -> Result<Anatomy, String> {
     let mut at = 0;
     let mut next = || {
-        let found = pickle::read(&bytes[at..]).map_err(|problem| {
-            format!("in the part from byte {at} on, {problem}; copy the file again")
-        })?;
+        let found = pickle_at(path, bytes, at)?;
         at += found.length;
         Ok::<_, String>(found)
     };
@@ -43,7 +45,7 @@ pub fn anatomy(bytes: &[u8], file: File) -> Result<Anatomy, String> {
     }
     let data = next()?;
     let keys = next()?;
-    let (storages, end) = storages(bytes, at, &data, &keys)?;
+    let (storages, end) = storages(path, bytes, at, &data, &keys)?;
     let mut tensors = Tensors::new(bytes, &data, storages);
     let weights = assemble::weights(&mut tensors, bytes.len())?;
     let total = |of: fn(&Storage) -> u64| tensors.storages.iter().map(of).sum::<u64>();
@@ -67,12 +69,15 @@ pub fn anatomy(bytes: &[u8], file: File) -> Result<Anatomy, String> {
 
 /// Where the storages lie that `keys` lists, from byte `at` on, and where the last of them ends.
 fn storages(
+    path: &Path,
     bytes: &[u8],
     mut at: usize,
     data: &Pickle<'_>,
     keys: &Pickle<'_>,
 ) -> Result<(Vec<(String, Storage)>, usize), String> {
     let widths = widths(data);
+    let mut reader =
+        std::fs::File::open(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let listed = keys.items(keys.root).ok_or("it lists no storages; copy it again")?;
     let mut storages: HashMap<String, Storage> = HashMap::new();
     for &key in listed {
@@ -80,8 +85,12 @@ fn storages(
         let shown: String = key.chars().take(80).collect();
         let cut =
             || format!("it ends inside the storage {shown:?}: it is truncated; copy it again");
-        let count = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or_else(cut)?;
-        let count = u64::from_le_bytes(*count);
+        // From the file, not its mapped bytes: each look at those brings in the pages around it.
+        let mut count = [0; 8];
+        let read =
+            reader.seek(SeekFrom::Start(at as u64)).and_then(|_| reader.read_exact(&mut count));
+        read.map_err(|_| cut())?;
+        let count = u64::from_le_bytes(count);
         // What nothing refers to has a length that nobody can tell; torch writes no such storage.
         let width = *widths.get(&key).ok_or_else(|| {
             format!("nothing refers to the storage {shown:?}; torch does not write that")

@@ -51,17 +51,26 @@ pub fn anatomy(path: &Path, bytes: &[u8]) -> Option<Result<Anatomy, String>> {
     }
     let protocol = bytes.first_chunk().is_some_and(|&[code, n]| code == 0x80 && n <= 5);
     let old = bytes.first().is_some_and(|first| OLD_PICKLE.contains(first));
-    (protocol || old).then(|| pickled(bytes, file))
+    (protocol || old).then(|| pickled(path, bytes, file))
 }
 
-fn pickled(bytes: &[u8], file: File) -> Result<Anatomy, String> {
-    let first =
-        pickle::read(bytes).map_err(|problem| format!("{problem}; copy or save it again"))?;
+fn pickled(path: &Path, bytes: &[u8], file: File) -> Result<Anatomy, String> {
+    let first = pickle_at(path, bytes, 0)?;
     if legacy::begins(&first) {
-        legacy::anatomy(bytes, file)
+        legacy::anatomy(path, bytes, file)
     } else {
         state::anatomy(bytes, &first, file)
     }
+}
+
+/// The pickle that begins at byte `at` of the file.
+fn pickle_at<'a>(path: &Path, bytes: &'a [u8], at: usize) -> Result<pickle::Pickle<'a>, String> {
+    // Without the file all is read from the mapped bytes: the same in more memory.
+    let file = std::fs::File::open(path).ok().map(|file| (file, at as u64));
+    pickle::read(bytes.get(at..).unwrap_or_default(), file).map_err(|problem| {
+        let part = if at > 0 { format!("in the part from byte {at} on, ") } else { String::new() };
+        format!("{part}{problem}; copy or save it again")
+    })
 }
 
 /// Producer, description and remarks.

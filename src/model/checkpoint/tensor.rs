@@ -288,7 +288,7 @@ impl<'p, 'a> Tensors<'p, 'a> {
             Value::Object(ref object) => {
                 let (_, "encode") = self.pickle.global(object.class)? else { return None };
                 match *self.pickle.value(*self.pickle.items(object.arguments)?.first()?) {
-                    Value::Text(bytes) => Some((bytes, true)),
+                    Value::Text(ref word) => Some((word.stored, true)),
                     _ => None,
                 }
             }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::{
     Format,
-    anatomy::{Anatomy, File, SectionKind, Weight},
+    anatomy::{Anatomy, File, Role, SectionKind, Weight},
 };
 use std::{collections::BTreeMap, path::Path};
 
@@ -31,12 +31,11 @@ pub fn anatomy(path: &Path, bytes: &[u8], file: File) -> Result<Anatomy, String>
     let mut weights = archive.weights(&data, "data/", &mut sections)?;
     if let Some(constants) = archive.pickle("constants.pkl")? {
         let more = archive.weights(&constants, "constants/", &mut sections)?;
-        weights.extend(
-            more.into_iter().map(|constant| Weight {
-                name: format!("constants.{}", constant.name),
-                ..constant
-            }),
-        );
+        weights.extend(more.into_iter().map(|constant| Weight {
+            name: format!("constants.{}", constant.name),
+            role: Role::Other,
+            ..constant
+        }));
     }
     archive.sections(&mut sections);
     let metadata = assemble::metadata(&data);
@@ -85,7 +84,7 @@ impl<'e, 'a> Archive<'e, 'a> {
     fn pickle(&self, name: &str) -> Result<Option<Pickle<'a>>, String> {
         let Some(entry) = self.entry(name) else { return Ok(None) };
         stored(entry)?;
-        let pickle = pickle::read(entry.of(self.bytes));
+        let pickle = pickle::read(entry.of(self.bytes), None);
         pickle.map(Some).map_err(|problem| format!("{name}: {problem}; copy the file again"))
     }
 

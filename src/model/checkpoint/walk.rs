@@ -44,8 +44,9 @@ struct Visit {
 
 struct Walk<'w, 'p, 'a> {
     tensors: &'w mut Tensors<'p, 'a>,
-    steps: Vec<Step<'a>>,
-    seen: Vec<bool>,
+    steps: Vec<Step<'p>>,
+    /// Of each value, as bits, the roles under which it was looked at.
+    seen: Vec<u8>,
     /// What is to be looked at next, last first.
     ahead: Vec<Visit>,
     /// What is looked at when nothing else is left: attributes of modules, which may lead to what
@@ -61,7 +62,7 @@ struct Walk<'w, 'p, 'a> {
 /// Those of [`Tensors::at`], and names that no file of this size needs.
 pub fn named(tensors: &mut Tensors<'_, '_>, file_bytes: usize) -> Result<Vec<Named>, String> {
     let budget = file_bytes.saturating_mul(NAME_BYTES.0).saturating_add(NAME_BYTES.1);
-    let seen = vec![false; tensors.pickle.len()];
+    let seen = vec![0; tensors.pickle.len()];
     let root = Visit { id: tensors.pickle.root, path: None, role: None, outermost: true };
     let (steps, aside, found) = (Vec::new(), Vec::new(), Vec::new());
     let mut walk = Walk { tensors, steps, seen, ahead: vec![root], aside, found, budget };
@@ -71,14 +72,13 @@ pub fn named(tensors: &mut Tensors<'_, '_>, file_bytes: usize) -> Result<Vec<Nam
     walk.names()
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'p> Walk<'_, 'p, '_> {
     fn visit(&mut self, visit: Visit) -> Result<(), String> {
         if let Some(tensor) = self.tensors.at(visit.id)? {
             self.found.push((visit, tensor));
             return Ok(());
         }
-        let seen = &mut self.seen[visit.id.index()];
-        if std::mem::replace(seen, true) {
+        if !self.first(visit.id, visit.role) {
             return Ok(());
         }
         let from = self.ahead.len();
@@ -94,6 +94,19 @@ impl<'a> Walk<'_, '_, 'a> {
         // The file's order, though the last is taken first.
         self.ahead[from..].reverse();
         Ok(())
+    }
+
+    /// Whether a value is to be looked at: for the first time, or for the first time as the network
+    /// or its average, which may be one and the same.
+    fn first(&mut self, id: Id, role: Option<Role>) -> bool {
+        let seen = &mut self.seen[id.index()];
+        let (bit, known) = match role {
+            Some(Role::Model) => (1, *seen & 1),
+            Some(Role::Ema) => (2, *seen & 2),
+            _ => (4, *seen),
+        };
+        *seen |= bit;
+        known == 0
     }
 
     fn list(&mut self, visit: Visit, items: &[Id]) {
@@ -150,7 +163,7 @@ impl<'a> Walk<'_, '_, 'a> {
         // The arguments as a value of their own: a stranger may give the same ones to thousands.
         self.ahead.push(Visit { id: object.arguments, outermost: false, ..visit });
         let Some(state) = object.state.and_then(|state| attributes(pickle, state)) else { return };
-        if !std::mem::replace(&mut self.seen[state.index()], true) {
+        if self.first(state, visit.role) {
             if ["_modules", "_parameters"].iter().any(|key| pickle.entry(state, key).is_some()) {
                 self.module(visit, state);
             } else {
@@ -163,7 +176,7 @@ impl<'a> Walk<'_, '_, 'a> {
     fn module(&mut self, visit: Visit, state: Id) {
         let pickle = self.tensors.pickle;
         let passing = pickle.entry(state, "_non_persistent_buffers_set");
-        let passing = passing.filter(|set| !std::mem::replace(&mut self.seen[set.index()], true));
+        let passing = passing.filter(|&set| self.first(set, visit.role));
         let passing = passing.map(|set| passing_names(pickle, set)).unwrap_or_default();
         for &(group, members) in pickle.entries(state).unwrap_or_default() {
             let group = pickle.text(group).unwrap_or_default();
@@ -177,7 +190,7 @@ impl<'a> Walk<'_, '_, 'a> {
                 self.aside.push(Visit { id: members, path, role, outermost: false });
                 continue;
             }
-            if std::mem::replace(&mut self.seen[members.index()], true) {
+            if !self.first(members, visit.role) {
                 continue;
             }
             for &(name, id) in pickle.entries(members).unwrap_or_default() {
@@ -196,7 +209,7 @@ impl<'a> Walk<'_, '_, 'a> {
         pickle.object(id).is_some() || pickle.entries(id).is_some() || pickle.items(id).is_some()
     }
 
-    fn step(&mut self, above: Option<usize>, word: Cow<'a, str>, wrapper: bool) -> Option<usize> {
+    fn step(&mut self, above: Option<usize>, word: Cow<'p, str>, wrapper: bool) -> Option<usize> {
         self.steps.push(Step { above, word, wrapper });
         Some(self.steps.len() - 1)
     }
@@ -252,7 +265,7 @@ fn attributes(pickle: &Pickle<'_>, state: Id) -> Option<Id> {
 }
 
 /// Names of buffers that a module does not save.
-fn passing_names<'a>(pickle: &Pickle<'a>, set: Id) -> HashSet<Cow<'a, str>> {
+fn passing_names<'p>(pickle: &'p Pickle<'_>, set: Id) -> HashSet<Cow<'p, str>> {
     // Protocol 2 writes a set as a call with a list.
     let list = match (pickle.items(set), pickle.object(set)) {
         (Some(items), _) => items,

@@ -5,10 +5,10 @@
 
 use super::{
     Id, Object, Pickle, Value,
-    input::{Input, little_endian, lossy, parse, unquoted},
+    input::{Input, little_endian, lossy, parse},
     problem::{Problem, What},
 };
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, fs::File};
 
 /// Most opcodes that are followed. The training state of a model of a thousand tensors has some
 /// hundred thousand.
@@ -16,12 +16,13 @@ const MAX_STEPS: usize = 1 << 23;
 /// Most values, and most entries of the memo.
 const MAX_VALUES: usize = 1 << 21;
 
-/// Reads the pickle at the begin of `bytes`; what follows it is left alone.
+/// Reads the pickle at the begin of `bytes`; what follows it is left alone. Where they are mapped
+/// from a file, that is `file`, with the place where they begin: what is short is read from it.
 ///
 /// # Errors
 /// [`Problem`] when it is truncated, damaged or larger than any checkpoint's.
-pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, Problem> {
-    let mut machine = Machine::new(bytes);
+pub fn read(bytes: &[u8], file: Option<(File, u64)>) -> Result<Pickle<'_>, Problem> {
+    let mut machine = Machine::new(bytes, file);
     for _ in 0..MAX_STEPS {
         let at = machine.input.at;
         let root = machine.step().map_err(|what| Problem { at, what })?;
@@ -47,9 +48,9 @@ const FALSE: Id = Id(1);
 const TRUE: Id = Id(2);
 
 impl<'a> Machine<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    fn new(bytes: &'a [u8], file: Option<(File, u64)>) -> Self {
         let values = vec![Value::None, Value::Bool(false), Value::Bool(true)];
-        let input = Input::of(bytes);
+        let input = Input::of(bytes, file);
         Self { input, values, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
     }
 
@@ -134,16 +135,17 @@ impl<'a> Machine<'a> {
 
     fn number(&mut self, opcode: u8) -> Result<(), What> {
         let value = match opcode {
-            b'I' => match self.input.line()? {
+            b'I' => match self.input.line()?.bytes().trim_ascii() {
                 b"00" => Value::Bool(false),
                 b"01" => Value::Bool(true),
                 digits => Value::Int(parse(digits)?),
             },
             b'L' => {
-                let digits = self.input.line()?;
+                let line = self.input.line()?;
+                let digits = line.bytes().trim_ascii();
                 Value::Int(parse(digits.strip_suffix(b"L").unwrap_or(digits))?)
             }
-            b'F' => Value::Float(parse(self.input.line()?)?),
+            b'F' => Value::Float(parse(self.input.line()?.bytes())?),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.input.array()?))),
             b'K' => Value::Int(i64::from(u8::from_le_bytes(self.input.array()?))),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.input.array()?))),
@@ -161,7 +163,6 @@ impl<'a> Machine<'a> {
         let width = match opcode {
             b'S' | b'V' => {
                 let line = self.input.line()?;
-                let line = if opcode == b'S' { unquoted(line) } else { line };
                 return self.push(Value::Escaped(line));
             }
             b'U' | b'C' | 0x8c => 1,
@@ -169,15 +170,17 @@ impl<'a> Machine<'a> {
             _ => 8,
         };
         let length = self.input.length(width)?;
-        let bytes = self.input.take(length)?;
-        let text = matches!(opcode, b'X' | 0x8c | 0x8d);
-        self.push(if text { Value::Text(bytes) } else { Value::Bytes(bytes) })
+        let value = match opcode {
+            b'X' | 0x8c | 0x8d => Value::Text(self.input.word(length)?),
+            _ => Value::Bytes(self.input.take(length)?),
+        };
+        self.push(value)
     }
 
     /// Notes the topmost value, or recalls a noted one.
     fn recall(&mut self, opcode: u8) -> Result<(), What> {
         let index = match opcode {
-            b'p' | b'g' => parse(self.input.line()?)?,
+            b'p' | b'g' => parse(self.input.line()?.bytes())?,
             b'q' | b'h' => self.input.length(1)? as u64,
             b'r' | b'j' => self.input.length(4)? as u64,
             _ => self.memo.len() as u64,
@@ -195,7 +198,7 @@ impl<'a> Machine<'a> {
     fn object(&mut self, opcode: u8) -> Result<(), What> {
         match opcode {
             b'c' => {
-                let (module, name) = (lossy(self.input.line()?), lossy(self.input.line()?));
+                let (module, name) = (lossy(&self.input.line()?), lossy(&self.input.line()?));
                 self.push(Value::Global { module, name })
             }
             0x93 => {
@@ -215,7 +218,7 @@ impl<'a> Machine<'a> {
                 self.build(state)
             }
             b'i' => {
-                let (module, name) = (lossy(self.input.line()?), lossy(self.input.line()?));
+                let (module, name) = (lossy(&self.input.line()?), lossy(&self.input.line()?));
                 let arguments = self.to_mark()?;
                 let class = self.add(Value::Global { module, name })?;
                 self.instance(class, arguments)
@@ -285,8 +288,9 @@ impl<'a> Machine<'a> {
 
     /// The text of a value that names a class or module.
     fn name(&self, id: Id) -> Result<Cow<'a, str>, What> {
-        match self.values[id.0 as usize] {
-            Value::Text(text) | Value::Bytes(text) | Value::Escaped(text) => Ok(lossy(text)),
+        match &self.values[id.0 as usize] {
+            Value::Text(word) | Value::Escaped(word) => Ok(lossy(word)),
+            Value::Bytes(bytes) => Ok(String::from_utf8_lossy(bytes)),
             _ => Err(What::Kind("a name")),
         }
     }

@@ -10,6 +10,7 @@ mod machine;
 mod problem;
 
 pub use danger::dangers;
+use input::unquoted;
 pub use machine::read;
 
 use std::borrow::Cow;
@@ -39,9 +40,9 @@ pub enum Value<'a> {
     /// A number.
     Float(f64),
     /// A text in UTF-8, as it lies in the file.
-    Text(&'a [u8]),
+    Text(Word<'a>),
     /// A text in the escapes of protocol 0, which are left as they are.
-    Escaped(&'a [u8]),
+    Escaped(Word<'a>),
     /// Bytes, as they lie in the file.
     Bytes(&'a [u8]),
     /// A list.
@@ -63,6 +64,21 @@ pub enum Value<'a> {
     Object(Box<Object>),
     /// What the loading program keeps elsewhere, by its key.
     Persistent(Id),
+}
+
+/// A text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word<'a> {
+    /// Where it lies in the file.
+    pub stored: &'a [u8],
+    copy: Option<Box<[u8]>>,
+}
+
+impl Word<'_> {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.copy.as_deref().unwrap_or(self.stored)
+    }
 }
 
 /// What a class or function would make of its arguments.
@@ -106,15 +122,20 @@ impl<'a> Pickle<'a> {
         self.values.iter()
     }
 
-    /// The text, of whatever kind; none of what is no text.
-    pub fn text(&self, id: Id) -> Option<Cow<'a, str>> {
-        match *self.value(id) {
+    /// The bytes of a text, of whatever kind; none of what is no text.
+    fn word(&self, id: Id) -> Option<&[u8]> {
+        match self.value(id) {
+            Value::Text(word) => Some(word.bytes()),
+            Value::Escaped(word) => Some(unquoted(word.bytes())),
             // Python 2 has no other texts than bytes.
-            Value::Text(bytes) | Value::Escaped(bytes) | Value::Bytes(bytes) => {
-                Some(String::from_utf8_lossy(bytes))
-            }
+            Value::Bytes(bytes) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// The text, of whatever kind; none of what is no text.
+    pub fn text(&self, id: Id) -> Option<Cow<'_, str>> {
+        self.word(id).map(String::from_utf8_lossy)
     }
 
     /// The whole number, where it fits.
@@ -166,12 +187,7 @@ impl<'a> Pickle<'a> {
     /// The entry of that key.
     pub fn entry(&self, id: Id, key: &str) -> Option<Id> {
         let entries = self.entries(id)?;
-        let found = entries.iter().find(|&&(name, _)| match self.value(name) {
-            Value::Text(bytes) | Value::Escaped(bytes) | Value::Bytes(bytes) => {
-                *bytes == key.as_bytes()
-            }
-            _ => false,
-        });
+        let found = entries.iter().find(|&&(name, _)| self.word(name) == Some(key.as_bytes()));
         found.map(|&(_, value)| value)
     }
 

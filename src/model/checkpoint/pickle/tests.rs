@@ -1,4 +1,8 @@
 use super::*;
+
+fn read(bytes: &[u8]) -> Result<Pickle<'_>, problem::Problem> {
+    machine::read(bytes, None)
+}
 use proptest::prelude::*;
 
 fn shown(pickle: &Pickle<'_>) -> String {
@@ -21,19 +25,38 @@ fn a_state_in_protocol_2_is_read() {
 #[test]
 fn texts_and_numbers_of_protocol_0_are_read() {
     let pickle = read(b"(lp0\nI01\naI-7\naL12L\naF1.5\naS'it'\naVthat\na.").unwrap();
-    let items: Vec<_> =
-        pickle.items(pickle.root).unwrap().iter().map(|&id| pickle.value(id).clone()).collect();
-    assert_eq!(
-        items,
-        [
-            Value::Bool(true),
-            Value::Int(-7),
-            Value::Int(12),
-            Value::Float(1.5),
-            Value::Escaped(b"it"),
-            Value::Escaped(b"that"),
-        ]
-    );
+    let items = pickle.items(pickle.root).unwrap();
+    let numbers: Vec<_> = items[..4].iter().map(|&id| pickle.value(id).clone()).collect();
+    let expected = [Value::Bool(true), Value::Int(-7), Value::Int(12), Value::Float(1.5)];
+    assert_eq!(numbers, expected);
+    let texts: Vec<_> = items[4..].iter().map(|&id| pickle.text(id).unwrap()).collect();
+    assert_eq!(texts, ["it", "that"]);
+}
+
+#[test]
+fn a_pickle_is_the_same_whether_it_is_read_from_its_file_or_from_its_mapped_bytes() {
+    let long = "k".repeat(5000);
+    let mut bytes = b"before\x80\x02}(".to_vec();
+    for key in ["epoch", &long, "lr"] {
+        bytes.extend(b"X");
+        bytes.extend((key.len() as u32).to_le_bytes());
+        bytes.extend(key.bytes());
+        bytes.extend(b"cos\nsystem\n");
+    }
+    bytes.extend(b"u.");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    std::fs::write(&path, &bytes).unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let mapped = read(&bytes[6..]).unwrap();
+    let filed = machine::read(&bytes[6..], Some((file, 6))).unwrap();
+    assert_eq!((filed.len(), filed.length), (mapped.len(), mapped.length));
+    for pickle in [&mapped, &filed] {
+        for key in ["epoch", &long, "lr"] {
+            let value = pickle.entry(pickle.root, key).unwrap();
+            assert_eq!(pickle.global(value), Some(("os", "system")));
+        }
+    }
 }
 
 #[test]

@@ -222,4 +222,4 @@ fn word(bytes: &[u8], at: usize, width: usize) -> Result<u64, Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

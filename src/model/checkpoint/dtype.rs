@@ -6,8 +6,11 @@ use crate::tensor::DType;
 /// An element type nobody here knows the size of.
 pub const UNKNOWN: DType = DType::Other(0);
 
+/// A type with its names.
+type Names = (DType, &'static [&'static str], &'static [&'static str], &'static str, &'static str);
+
 /// Names by type: of torch's storage, of torch's dtype, of numpy's array and of safetensors.
-const NAMES: [(DType, &[&str], &[&str], &str, &str); 19] = [
+const NAMES: [Names; 19] = [
     (DType::F32, &["FloatStorage"], &["float32", "float"], "f4", "F32"),
     (DType::F64, &["DoubleStorage"], &["float64", "double"], "f8", "F64"),
     (DType::F16, &["HalfStorage"], &["float16", "half"], "f2", "F16"),

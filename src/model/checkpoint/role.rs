@@ -96,7 +96,7 @@ mod tests {
         }
         for key in ["epoch", "callbacks", "args", "backbone", "hyper_parameters", "schema", "", "_"]
         {
-            assert!(matches!(of_key(key), None), "{key}");
+            assert!(of_key(key).is_none(), "{key}");
         }
     }
 

@@ -150,3 +150,6 @@ fn stored(entry: &Entry<'_>) -> Result<(), String> {
         entry.name.chars().take(80).collect::<String>()
     ))
 }
+
+#[cfg(test)]
+mod tests;

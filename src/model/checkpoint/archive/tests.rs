@@ -4,21 +4,22 @@ use std::io::Cursor;
 
 /// An archive as torch writes it, entry by entry, with what may be wrong with it.
 #[derive(Default)]
-struct Writer {
+pub struct Writer {
     bytes: Vec<u8>,
     directory: Vec<u8>,
     entries: u16,
 }
 
 impl Writer {
-    fn entry(mut self, name: &str, data: &[u8]) -> Self {
+    /// Adds an entry and lists it.
+    pub fn entry(mut self, name: &str, data: &[u8]) -> Self {
         let at = self.bytes.len() as u32;
         self.bytes.extend(local(name, data));
         self.list(name, at, [data.len() as u32; 2], 0)
     }
 
     /// Lists an entry that lies at `at`, with its packed and unpacked size and its method.
-    fn list(mut self, name: &str, at: u32, [packed, unpacked]: [u32; 2], method: u16) -> Self {
+    pub fn list(mut self, name: &str, at: u32, [packed, unpacked]: [u32; 2], method: u16) -> Self {
         self.directory.extend(b"PK\x01\x02\0\0\0\0\0\0");
         self.directory.extend(method.to_le_bytes());
         self.directory.extend([0; 8]);
@@ -32,7 +33,8 @@ impl Writer {
         self
     }
 
-    fn end(mut self) -> Vec<u8> {
+    /// The archive, with its directory.
+    pub fn end(mut self) -> Vec<u8> {
         let at = self.bytes.len() as u32;
         self.bytes.extend(&self.directory);
         self.bytes.extend(b"PK\x05\x06\0\0\0\0");

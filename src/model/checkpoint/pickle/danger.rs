@@ -87,7 +87,7 @@ impl Pickle<'_> {
     fn paddle_tensors(&self) -> bool {
         self.values().all(|value| match value {
             Value::Object(object) => {
-                !self.global(object.class).is_some_and(|(_, name)| name == "eval")
+                self.global(object.class).is_none_or(|(_, name)| name != "eval")
                     || self.evaluated(object.arguments).is_some()
             }
             _ => true,

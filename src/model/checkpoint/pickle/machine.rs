@@ -64,7 +64,7 @@ impl<'a> Machine<'a> {
             0x95 => drop(self.input.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => self.discard()?,
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.since_mark()?),
             b'2' => {
                 let top = self.top()?;
                 self.push_id(top);
@@ -94,19 +94,19 @@ impl<'a> Machine<'a> {
             b')' => self.push(Value::Tuple(Vec::new())),
             0x8f => self.push(Value::Set(Vec::new())),
             b'l' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Value::List(items))
             }
             b't' => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Value::Tuple(items))
             }
             0x91 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Value::Set(items))
             }
             b'd' => {
-                let entries = pairs(&self.to_mark()?)?;
+                let entries = pairs(&self.since_mark()?)?;
                 self.push(Value::Dict(entries))
             }
             0x85..=0x87 => {
@@ -118,7 +118,7 @@ impl<'a> Machine<'a> {
                 self.extend(&[item])
             }
             b'e' | 0x90 => {
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.extend(&items)
             }
             b's' => {
@@ -126,7 +126,7 @@ impl<'a> Machine<'a> {
                 self.insert(&entry)
             }
             b'u' => {
-                let entries = self.to_mark()?;
+                let entries = self.since_mark()?;
                 self.insert(&entries)
             }
             unknown => Err(What::Opcode(unknown)),
@@ -219,12 +219,12 @@ impl<'a> Machine<'a> {
             }
             b'i' => {
                 let (module, name) = (lossy(&self.input.line()?), lossy(&self.input.line()?));
-                let arguments = self.to_mark()?;
+                let arguments = self.since_mark()?;
                 let class = self.add(Value::Global { module, name })?;
                 self.instance(class, arguments)
             }
             b'o' => {
-                let mut parts = self.to_mark()?;
+                let mut parts = self.since_mark()?;
                 if parts.is_empty() {
                     return Err(What::Empty);
                 }
@@ -347,7 +347,7 @@ impl<'a> Machine<'a> {
         self.pop().map(drop)
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, What> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, What> {
         let mark = self.marks.pop().ok_or(What::Mark)?;
         Ok(self.stack.split_off(mark))
     }

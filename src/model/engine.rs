@@ -20,6 +20,8 @@ pub fn anatomy(path: &Path, bytes: u64, header: PlanHeader) -> Anatomy {
         opsets: BTreeMap::new(),
         metadata: BTreeMap::new(),
         graph: None,
+        lowered: None,
+        ir_version: None,
         remarks: vec![format!(
             "An engine: only TensorRT {release} runs it, on the kind of GPU that it was built for. \
              What is in it only that library can read."

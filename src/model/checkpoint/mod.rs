@@ -87,7 +87,19 @@ fn made(
     let sections = sections.into_iter().filter(|&(_, bytes)| bytes > 0);
     let sections = sections.map(|(kind, bytes)| Section { file: 0, kind, bytes }).collect();
     let (files, opsets) = (vec![file], BTreeMap::new());
-    Anatomy { format, files, sections, weights, producer, opsets, metadata, graph: None, remarks }
+    Anatomy {
+        format,
+        files,
+        sections,
+        weights,
+        producer,
+        opsets,
+        metadata,
+        graph: None,
+        lowered: None,
+        ir_version: None,
+        remarks,
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use pdmodel::is_program;
 
 use super::{
     Format,
-    anatomy::{Anatomy, File, Place, Role, Section, SectionKind, Weight},
+    anatomy::{Anatomy, File, Layout, Place, Role, Section, SectionKind, Weight},
     graph::Constant,
     skim::Skim,
 };
@@ -259,7 +259,16 @@ fn weight(name: String, stored: &Stored, file: usize) -> Weight {
     let &Stored { dtype, elements, offset, bytes, .. } = stored;
     let place = Some(Place { file, offset, bytes });
     let shape = stored.shape.clone();
-    Weight { name, dtype, shape, elements, bytes, role: Role::Model, place }
+    Weight {
+        name,
+        dtype,
+        shape,
+        elements,
+        bytes,
+        role: Role::Model,
+        place,
+        layout: Layout::RowMajor,
+    }
 }
 
 /// Bytes of a file of parameters: elements, and a header before each tensor.
@@ -284,6 +293,7 @@ fn declared(program: &Program) -> Vec<Weight> {
             bytes: 0,
             role: Role::Model,
             place: None,
+            layout: Layout::RowMajor,
         })
     };
     program.parameters.iter().filter_map(weight).collect()

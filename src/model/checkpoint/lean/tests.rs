@@ -27,6 +27,8 @@ fn lean(bytes: &[u8], weights: Vec<Weight>, precision: Precision) -> Result<Anat
         opsets: BTreeMap::new(),
         metadata: BTreeMap::new(),
         graph: None,
+        lowered: None,
+        ir_version: None,
         remarks: Vec::new(),
     };
     let written = write_lean(&anatomy, &source, &out, None, precision);

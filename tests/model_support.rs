@@ -150,6 +150,7 @@ impl Described {
 
     fn anatomy(&self) -> Anatomy {
         Anatomy {
+            lowered: None,
             format: match self.format.as_str() {
                 "onnx" => Format::Onnx,
                 "pdmodel" => Format::PaddleProgram,

@@ -2,7 +2,15 @@
 
 use super::{End, common};
 use crate::{
-    model::{self, Anatomy, Cost, GivenInputs, graph::cost::given, summary::Summary},
+    device::compatibility::Verdict,
+    model::{
+        self, Anatomy, Cost, GivenInputs,
+        checkpoint::{Precision, write_lean},
+        deep::{Deep, deep},
+        graph::cost::given,
+        summary::Summary,
+        support::{Answer, Target, judge},
+    },
     os::{self, printable},
     report,
 };
@@ -25,35 +33,109 @@ pub struct Arguments {
     /// List every layer with its cost, in the order in which they run
     #[arg(long)]
     layers: bool,
+    /// Whether it runs there: onnxruntime:1.17, tensorrt:8.6,sm61 or paddle:2.3.2; may be repeated
+    #[arg(long = "for", value_name = "TARGET")]
+    targets: Vec<Target>,
+    /// Read the weights, too: which are stored twice, and what half precision does to them
+    #[arg(long)]
+    deep: bool,
+    /// Write the network's weights alone, without optimizer, EMA and the rest. One model only
+    #[arg(long, value_name = "OUT.safetensors")]
+    write_lean: Option<PathBuf>,
+    /// Element type of what --write-lean writes
+    #[arg(
+        long,
+        value_name = "TYPE",
+        value_enum,
+        default_value = "stored",
+        requires = "write_lean"
+    )]
+    precision: LeanPrecision,
     /// Draw where the bytes are; by its ending as SVG or PNG. One model only
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
 }
 
+/// Element types of `--write-lean`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LeanPrecision {
+    /// As in the source
+    Stored,
+    /// 32 bit floats
+    Fp32,
+    /// 16 bit floats
+    Fp16,
+}
+
+impl From<LeanPrecision> for Precision {
+    fn from(asked: LeanPrecision) -> Self {
+        match asked {
+            LeanPrecision::Stored => Self::AsStored,
+            LeanPrecision::Fp32 => Self::F32,
+            LeanPrecision::Fp16 => Self::F16,
+        }
+    }
+}
+
+/// Everything that was asked about one model.
+struct Found {
+    name: String,
+    summary: Summary,
+    cost: Known,
+    deep: Option<Deep>,
+    answers: Vec<(String, Answer)>,
+}
+
 pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
-    if arguments.chart.is_some() && arguments.models.len() > 1 {
-        bail!("--chart draws one model; name one");
+    if arguments.models.len() > 1 {
+        let single = [("--chart", &arguments.chart), ("--write-lean", &arguments.write_lean)];
+        if let Some((flag, _)) = single.iter().find(|(_, file)| file.is_some()) {
+            bail!("{flag} takes one model; name one");
+        }
     }
     let given = arguments.input.iter().map(|text| given(text)).collect::<Result<_, _>>()?;
-    let mut values = Vec::new();
+    let (mut values, mut end) = (Vec::new(), End::Complete);
     for path in &arguments.models {
         let anatomy = model::inspect(path)?;
-        let name = printable(path);
-        let (summary, cost) = (Summary::of(&anatomy), cost(&name, &anatomy, &given)?);
+        let found = look(path, &anatomy, &given, arguments)?;
+        if found.answers.iter().any(|(_, answer)| answer.verdict == Verdict::DoesNotFit) {
+            end = End::Finding;
+        }
         if arguments.json {
-            values.push(value(&name, &summary, &cost));
+            values.push(value(&found));
         } else {
-            common::print(&text(&name, &summary, &cost, arguments.layers))?;
+            common::print(&format!("{}\n", text(&found, arguments.layers)))?;
         }
         if let Some(chart) = &arguments.chart {
-            draw(path, &summary, chart)?;
+            draw(path, &found.summary, chart)?;
+        }
+        if let Some(out) = &arguments.write_lean {
+            let bytes = write_lean(&anatomy, path, out, None, arguments.precision.into())?;
+            common::tell(&format!("wrote {}: {bytes}", printable(out)));
         }
     }
     if arguments.json {
         let all = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
         common::print(&format!("{all:#}"))?;
     }
-    Ok(End::Complete)
+    Ok(end)
+}
+
+fn look(
+    path: &Path,
+    anatomy: &Anatomy,
+    given: &GivenInputs,
+    arguments: &Arguments,
+) -> anyhow::Result<Found> {
+    let name = printable(path);
+    let answer = |target: &Target| (target.to_string(), judge(anatomy, target));
+    Ok(Found {
+        summary: Summary::of(anatomy),
+        cost: cost(&name, anatomy, given)?,
+        deep: arguments.deep.then(|| deep(path, anatomy)).transpose()?,
+        answers: arguments.targets.iter().map(answer).collect(),
+        name,
+    })
 }
 
 /// What a model costs, or why that is not known; nothing of a file without a graph.
@@ -71,31 +153,39 @@ fn cost(name: &str, anatomy: &Anatomy, given: &GivenInputs) -> anyhow::Result<Kn
     }
 }
 
-fn text(name: &str, summary: &Summary, cost: &Known, layers: bool) -> String {
-    let anatomy = report::model::text(name, summary);
-    match cost {
-        Some(Ok(cost)) => {
-            format!(
-                "{anatomy}\n\n{}\n",
-                report::model::cost::text(summary.parameters, cost, layers)
-            )
-        }
-        Some(Err(why)) => format!("{anatomy}\n\nWhat it costs is not known: {why}\n"),
-        None => format!("{anatomy}\n"),
-    }
+fn text(found: &Found, layers: bool) -> String {
+    let mut parts = vec![report::model::text(&found.name, &found.summary)];
+    parts.extend(found.cost.as_ref().map(|cost| match cost {
+        Ok(cost) => report::model::cost::text(found.summary.parameters, cost, layers),
+        Err(why) => format!("What it costs is not known: {why}"),
+    }));
+    parts.extend(found.deep.as_ref().map(report::model::deep::text));
+    let answers = found.answers.iter();
+    parts.extend(answers.map(|(target, answer)| report::model::support::text(target, answer)));
+    parts.join("\n\n")
 }
 
-fn value(name: &str, summary: &Summary, cost: &Known) -> Value {
-    let mut value = json!({ "schema": 1, "model": name });
-    if let (Some(object), Value::Object(rest)) = (value.as_object_mut(), json!(summary)) {
+fn value(found: &Found) -> Value {
+    let mut value = json!({ "schema": 1, "model": found.name });
+    if let (Some(object), Value::Object(rest)) = (value.as_object_mut(), json!(found.summary)) {
         object.extend(rest);
     }
-    let known = cost.as_ref().and_then(|cost| cost.as_ref().ok());
+    let known = found.cost.as_ref().and_then(|cost| cost.as_ref().ok());
     value["macs"] = json!(known.map(|cost| cost.macs));
     value["flops"] = json!(known.map(Cost::flops));
     value["unknown_operators"] = known.map_or_else(|| json!([]), report::model::cost::unknown_json);
     value["cost"] = json!(known.map(report::model::cost::json));
-    value["cost_problem"] = json!(cost.as_ref().and_then(|cost| cost.as_ref().err()));
+    value["cost_problem"] = json!(found.cost.as_ref().and_then(|cost| cost.as_ref().err()));
+    if let Some(deep) = &found.deep {
+        value["deep"] = json!(deep);
+    }
+    let answer = |(target, answer): &(String, Answer)| {
+        let verdict = report::model::support::word(answer.verdict);
+        json!({ "target": target, "answer": verdict, "findings": answer.findings })
+    };
+    if !found.answers.is_empty() {
+        value["for"] = found.answers.iter().map(answer).collect();
+    }
     value
 }
 

@@ -3,6 +3,7 @@
 pub mod anatomy;
 pub mod checkpoint;
 pub mod components;
+pub mod deep;
 pub mod difference;
 mod engine;
 pub mod graph;

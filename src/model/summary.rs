@@ -3,11 +3,15 @@
 
 use super::{
     anatomy::{Anatomy, File, Role, SectionKind, Weight},
+    checkpoint::{Precision, lean_bytes},
     components::{self, Component},
     difference::counted,
     graph::{Graph, ValueId, parameters},
 };
-use crate::tensor::{Dim, TensorInfo};
+use crate::{
+    tensor::{Dim, TensorInfo},
+    unit::Bytes,
+};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,6 +28,8 @@ pub struct Summary {
     pub producer: Option<String>,
     /// Versions of operator sets by domain; of Paddle of operators by name.
     pub opsets: BTreeMap<String, u64>,
+    /// Version of ONNX's format.
+    pub ir_version: Option<u64>,
     /// The file's own description.
     pub metadata: BTreeMap<String, String>,
     /// What the caller fills.
@@ -42,6 +48,8 @@ pub struct Summary {
     pub operators: BTreeMap<String, u64>,
     /// The largest tensors, largest first.
     pub largest: Vec<TensorSum>,
+    /// Size of the network's weights alone, as `--write-lean` writes them; none where it would not.
+    pub lean: Option<Lean>,
     /// What a reader should know, in whole sentences.
     pub remarks: Vec<String>,
 }
@@ -120,6 +128,15 @@ pub struct TensorSum {
     pub used_by: Option<String>,
 }
 
+/// The weights of the network, or of its average where that is all there is, as safetensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lean {
+    /// Bytes in 32 bit floats.
+    pub fp32_bytes: Bytes,
+    /// Bytes in 16 bit floats.
+    pub fp16_bytes: Bytes,
+}
+
 /// Most tensors that are named as the largest.
 const LARGEST: usize = 12;
 
@@ -133,6 +150,7 @@ impl Summary {
             files: anatomy.files.clone(),
             producer: anatomy.producer.clone(),
             opsets: anatomy.opsets.clone(),
+            ir_version: anatomy.ir_version,
             metadata: anatomy.metadata.clone(),
             inputs: ends(anatomy, true),
             outputs: ends(anatomy, false),
@@ -142,6 +160,7 @@ impl Summary {
             sections: sections.map(|(name, bytes)| SectionSum { name, bytes }).collect(),
             operators: anatomy.graph.as_ref().map(counted).unwrap_or_default(),
             largest: largest(anatomy),
+            lean: lean(anatomy),
             remarks: anatomy.remarks.clone(),
         }
     }
@@ -164,6 +183,11 @@ fn end(info: &TensorInfo) -> End {
         dtype: info.dtype.to_string(),
         shape: info.dims.as_ref().map(|dims| dims.iter().map(axis).collect()),
     }
+}
+
+fn lean(anatomy: &Anatomy) -> Option<Lean> {
+    let bytes = |precision| lean_bytes(anatomy, None, precision).ok();
+    Some(Lean { fp32_bytes: bytes(Precision::F32)?, fp16_bytes: bytes(Precision::F16)? })
 }
 
 /// The network's weights by part; nothing where no name tells.

@@ -17,7 +17,7 @@ mod tensor;
 mod torch;
 mod walk;
 
-pub use lean::{Precision, lean_bytes, write_lean};
+pub use lean::{Elements, Precision, float, lean_bytes, write_lean};
 
 use super::{
     Format,

@@ -18,6 +18,7 @@ pub fn text(name: &str, summary: &Summary) -> String {
         lines.push(String::new());
     }
     lines.extend(metadata(summary));
+    lines.extend(lean(summary));
     lines.extend(summary.remarks.iter().cloned());
     lines.join("\n").trim_end().to_owned()
 }
@@ -33,6 +34,7 @@ fn head(summary: &Summary) -> String {
     if (1..=MOST_SETS).contains(&sets.len()) {
         parts.push(format!("operator set {}", sets.join(", ")));
     }
+    parts.extend(summary.ir_version.map(|version| format!("IR {version}")));
     parts.join("; ")
 }
 
@@ -155,6 +157,16 @@ fn operators(summary: &Summary) -> String {
         more => format!(" and {more} kinds more"),
     };
     format!("{total} operators: {}{more}", named.join(", "))
+}
+
+/// What is left when all but the network's weights is taken away.
+fn lean(summary: &Summary) -> Option<String> {
+    summary.lean.map(|lean| {
+        format!(
+            "The network's weights alone are {} as FP32 and {} as FP16: --write-lean OUT.safetensors",
+            lean.fp32_bytes, lean.fp16_bytes
+        )
+    })
 }
 
 /// Longest entry of the description that is shown whole.

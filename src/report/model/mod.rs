@@ -2,7 +2,9 @@
 
 mod anatomy;
 pub mod cost;
+pub mod deep;
 mod difference;
+pub mod support;
 
 pub use anatomy::{heading, role, text};
 pub use difference::text as difference;

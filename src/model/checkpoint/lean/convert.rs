@@ -51,7 +51,8 @@ fn fits(to: DType, value: f64) -> bool {
     }
 }
 
-fn float(dtype: DType, bytes: &[u8]) -> f64 {
+/// The value of an element of one of the four types with a fraction that this project reads.
+pub fn float(dtype: DType, bytes: &[u8]) -> f64 {
     let word = bytes.iter().rev().fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
     match dtype {
         DType::F16 => half(word as u16),

@@ -7,10 +7,11 @@ mod plan;
 
 use super::super::{Error, anatomy::Anatomy, external};
 use crate::{
-    model::anatomy::Role,
+    model::anatomy::{Place, Role, Weight},
     os::{MappedFile, NewFile, printable},
     unit::Bytes,
 };
+pub use convert::float;
 use plan::{Entry, Plan};
 use std::{io::Write, path::Path};
 
@@ -63,7 +64,10 @@ pub fn write_lean(
         let taken = format!("{} exists already; remove it or name another", printable(out));
         return Err(refuse(taken));
     }
-    let files = sources(anatomy, &plan, source).map_err(refuse)?;
+    let held = |index| {
+        plan.entries.iter().any(|entry| entry.place.is_some_and(|place| place.file == index))
+    };
+    let files = sources(anatomy, held, source).map_err(refuse)?;
     let unwritten = |error: std::io::Error| refuse(error.to_string());
     let mut file = NewFile::create(out).map_err(unwritten)?;
     file.write_all(&plan.header).map_err(unwritten)?;
@@ -71,9 +75,8 @@ pub fn write_lean(
     for entry in &plan.entries {
         let place = entry.place.and_then(|place| files.get(place.file)?.as_ref().zip(Some(place)));
         let Some((bytes, place)) = place else { continue };
-        let stored = usize::try_from(place.offset).ok().zip(usize::try_from(place.bytes).ok());
-        let stored = stored.and_then(|(from, length)| bytes.get(from..)?.get(..length));
-        let stored = stored.ok_or_else(|| refuse(changed(&anatomy.files[place.file].name)))?;
+        let stored =
+            slice(bytes, place).ok_or_else(|| refuse(changed(&anatomy.files[place.file].name)))?;
         let beyond = elements::write(entry, stored, &mut file)
             .map_err(|failure| refuse(failure.of(&entry.weight.name)))?;
         if beyond > 0 {
@@ -87,16 +90,58 @@ pub fn write_lean(
     Ok(plan.bytes())
 }
 
+/// The elements of a model's weights, as they are stored.
+pub struct Elements<'a> {
+    anatomy: &'a Anatomy,
+    source: &'a Path,
+    files: Vec<Option<MappedFile>>,
+}
+
+impl<'a> Elements<'a> {
+    /// Of the model at `source`, which is `anatomy`.
+    ///
+    /// # Errors
+    /// When one of its files cannot be read or has changed since it was looked into.
+    pub fn open(source: &'a Path, anatomy: &'a Anatomy) -> Result<Self, Error> {
+        let refuse = |problem: String| Error { file: printable(source), problem };
+        let files = sources(anatomy, |_| true, source).map_err(refuse)?;
+        Ok(Self { anatomy, source, files })
+    }
+
+    /// Copies a weight's elements to `out`, in row-major order, whole ones in every piece. Whether it
+    /// could: not of those that are stored in another way than in memory.
+    ///
+    /// # Errors
+    /// When they are not what the shape asks for, or `out` fails.
+    pub fn copy(&self, weight: &Weight, out: &mut impl Write) -> Result<bool, Error> {
+        let refuse = |problem: String| Error { file: printable(self.source), problem };
+        let Ok(entry) = Entry::new(weight, Precision::AsStored, self.anatomy.bytes()) else {
+            return Ok(false);
+        };
+        let Some(place) = entry.place else { return Ok(false) };
+        let file = self.files.get(place.file).and_then(Option::as_ref);
+        let stored = file.and_then(|file| slice(file, place));
+        let stored = stored.ok_or_else(|| refuse(changed(&self.anatomy.files[place.file].name)))?;
+        elements::write(&entry, stored, out).map_err(|failure| refuse(failure.of(&weight.name)))?;
+        Ok(true)
+    }
+}
+
+/// The bytes of a place in its file.
+fn slice(file: &[u8], place: Place) -> Option<&[u8]> {
+    let (from, length) = (usize::try_from(place.offset).ok()?, usize::try_from(place.bytes).ok()?);
+    file.get(from..)?.get(..length)
+}
+
 /// The files that hold what is wanted.
 fn sources(
     anatomy: &Anatomy,
-    plan: &Plan<'_>,
+    is_wanted: impl Fn(usize) -> bool,
     source: &Path,
 ) -> Result<Vec<Option<MappedFile>>, String> {
     let mut files = Vec::new();
     for (index, file) in anatomy.files.iter().enumerate() {
-        let needed = |entry: &Entry<'_>| entry.place.is_some_and(|place| place.file == index);
-        if !plan.entries.iter().any(needed) {
+        if !is_wanted(index) {
             files.push(None);
             continue;
         }

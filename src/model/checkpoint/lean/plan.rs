@@ -71,7 +71,8 @@ impl<'a> Plan<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(weight: &'a Weight, precision: Precision, most: u64) -> Result<Self, String> {
+    /// The weight in that precision; `most` are the bytes of its files.
+    pub fn new(weight: &'a Weight, precision: Precision, most: u64) -> Result<Self, String> {
         let name = &weight.name;
         let plain = matches!(weight.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16);
         let dtype = match precision {

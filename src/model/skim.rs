@@ -3,11 +3,9 @@
 use crate::os::MappedFile;
 use std::cell::Cell;
 
-/// Bytes passed over after which the memory of what was read is given back.
-const STEP: u64 = 4 << 20;
-/// Places passed over after which it is given back: around each one the system may hold a
-/// megabyte or more.
-const PLACES: u32 = 8;
+/// Bytes passed over after which the memory of what was read is given back. Around each place that is
+/// looked at the system may hold megabytes, so not much more than this is ever held.
+const STEP: u64 = 16 << 20;
 
 /// The bytes of a file, and how far it has been walked over.
 #[derive(Debug)]
@@ -15,7 +13,6 @@ pub struct Skim<'a> {
     bytes: &'a [u8],
     file: Option<&'a MappedFile>,
     passed: Cell<u64>,
-    places: Cell<u32>,
 }
 
 impl<'a> Skim<'a> {
@@ -26,7 +23,7 @@ impl<'a> Skim<'a> {
 
     /// Of what is in memory anyway.
     pub fn bytes(bytes: &'a [u8]) -> Self {
-        Self { bytes, file: None, passed: Cell::new(0), places: Cell::new(0) }
+        Self { bytes, file: None, passed: Cell::new(0) }
     }
 
     /// All bytes.
@@ -38,10 +35,8 @@ impl<'a> Skim<'a> {
     /// many of them there are.
     pub fn pass(&self, bytes: u64) {
         self.passed.set(self.passed.get().saturating_add(bytes));
-        self.places.set(self.places.get() + 1);
-        if self.passed.get() >= STEP || self.places.get() >= PLACES {
+        if self.passed.get() >= STEP {
             self.passed.set(0);
-            self.places.set(0);
             if let Some(file) = self.file {
                 file.forget();
             }

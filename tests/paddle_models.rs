@@ -525,7 +525,7 @@ fn a_file_that_is_called_as_paddles_but_is_none_is_refused_as_such() {
         ("a.json", "PIR"),
     ] {
         let path = folder.path().join(name);
-        fs::write(&path, "version https://git-lfs.github.com/spec/v1").unwrap();
+        fs::write(&path, "no such file at all").unwrap();
         let error = model::inspect(&path).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }

@@ -188,3 +188,96 @@ fn a_shape_that_does_not_fit_is_an_error_that_names_the_inputs() {
     with("x=large").fails(2, &["x=large", "images=1x3x640x640"]);
     assert!(with("x=2x3x16x16").succeeds().out.contains("2x3x16x16"));
 }
+
+fn fixture(name: &str) -> String {
+    root().join("tests").join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_lean_file_is_as_large_as_it_was_said_to_be_and_nothing_is_written_over() {
+    let sandbox = Sandbox::new();
+    let training = fixture("checkpoints/training.pt");
+    let json = sandbox.run(&["inspect", &training, "--json"]).succeeds().json();
+    let size = |name: &str| fs::metadata(sandbox.path(name)).unwrap().len();
+    for (precision, key) in [("fp32", "fp32_bytes"), ("fp16", "fp16_bytes")] {
+        let out = format!("{precision}.safetensors");
+        let write = ["inspect", &training, "--write-lean", &out, "--precision", precision];
+        sandbox.run(&write).succeeds();
+        assert_eq!(json["lean"][key].as_u64(), Some(size(&out)), "{precision}");
+    }
+    let lean = sandbox.run(&["inspect", "fp32.safetensors", "--json"]).succeeds().json();
+    assert_eq!(lean["parameters"], json["parameters"]);
+    assert_eq!(
+        lean["roles"].as_array().unwrap().iter().filter(|sum| sum["role"] != "model").count(),
+        0
+    );
+    let before = fs::read(sandbox.path("fp32.safetensors")).unwrap();
+    let again = sandbox.run(&["inspect", &training, "--write-lean", "fp32.safetensors"]);
+    again.fails(2, &["fp32.safetensors", "exists already"]);
+    assert_eq!(fs::read(sandbox.path("fp32.safetensors")).unwrap(), before);
+    let two = sandbox.run(&["inspect", &training, &training, "--write-lean", "two.safetensors"]);
+    two.fails(2, &["--write-lean", "one model"]);
+}
+
+#[test]
+fn what_the_weights_themselves_tell_is_told_where_it_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let name = |n: u64| format!("w{n}");
+    let weight = |n: u64, value: f32| {
+        let bytes = value.to_le_bytes().repeat(4);
+        onnx::message(5, &onnx::initialiser(&name(n), onnx::FLOAT, &[4], &bytes))
+    };
+    let shape = onnx::shape_of(&[Some(4)]);
+    let graph = [
+        onnx::message(1, &onnx::operator("Sum", &["x", "w0", "w1", "w2", "w3"], "y")),
+        onnx::text(2, "weights"),
+        weight(0, 0.5),
+        weight(1, 0.5),
+        weight(2, -70000.0),
+        weight(3, 1e-9),
+        onnx::message(11, &onnx::value("x", onnx::FLOAT, &shape)),
+        onnx::message(12, &onnx::value("y", onnx::FLOAT, &shape)),
+    ];
+    fs::write(sandbox.path("m.onnx"), onnx::model(&graph.concat())).unwrap();
+    let json = sandbox.run(&["inspect", "m.onnx", "--deep", "--json"]).succeeds().json();
+    let deep = &json["deep"];
+    assert_eq!(deep["duplicate_bytes"], 16, "{deep:#}");
+    assert_eq!(deep["duplicates"][0]["names"], serde_json::json!(["w0", "w1"]));
+    assert_eq!(
+        (&deep["ranges"][2]["least"], &deep["ranges"][2]["beyond_half"]),
+        (&(-70000.0).into(), &4.into())
+    );
+    assert_eq!(deep["ranges"][3]["zero_in_half"], 4);
+    let text = sandbox.run(&["inspect", "m.onnx", "--deep"]).succeeds().out.clone();
+    for part in ["w0, w1", "w2 (4)", "65504", "w3 (4)"] {
+        assert!(text.contains(part), "no {part:?} in {text}");
+    }
+    let half = ["inspect", "m.onnx", "--write-lean", "h.safetensors", "--precision", "fp16"];
+    sandbox.run(&half).fails(2, &["w2", "nothing is written"]);
+    assert!(!sandbox.path("h.safetensors").exists());
+    assert!(sandbox.run(&["inspect", "m.onnx", "--json"]).succeeds().json()["deep"].is_null());
+}
+
+#[test]
+fn the_answer_for_a_release_names_its_reasons_and_decides_the_exit_code() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("m.onnx"), onnx::convolution(onnx::FLOAT)).unwrap();
+    fs::write(sandbox.path("p.onnx"), onnx::private_operator()).unwrap();
+    let ask = |model: &str, target: &str| sandbox.run(&["inspect", model, "--for", target]);
+    assert!(
+        ask("m.onnx", "onnxruntime:1.17").succeeds().out.contains("Runs on ONNX Runtime 1.17: yes")
+    );
+    let old = ask("m.onnx", "tensorrt:10.3,sm61");
+    assert_eq!(old.code, Some(1), "{old:?}");
+    for part in ["no", "6.1", "what helps", "from:"] {
+        assert!(old.out.contains(part), "no {part:?} in {}", old.out);
+    }
+    assert_eq!(ask("p.onnx", "onnxruntime:1.17").code, Some(1));
+    assert_eq!(ask("m.onnx", "paddle:2.6").code, Some(1));
+    ask("m.onnx", "openvino:2024.1").fails(2, &["openvino", "onnxruntime", "tensorrt", "paddle"]);
+    let program = fixture("paddle_files/program.pdmodel");
+    let both = ["inspect", &program, "--json", "--for", "paddle:2.6", "--for", "paddle:2.3.2"];
+    let json = sandbox.run(&both).json();
+    assert_eq!(json["for"][0]["answer"], "yes", "{:#}", json["for"]);
+    assert!(json["for"][1]["findings"].as_array().unwrap().len() > 1);
+}

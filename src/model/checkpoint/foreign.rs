@@ -35,7 +35,7 @@ const FILES: [(&[u8], &str, &str); 15] = [
 
 /// What the file is, if it is one of those, and what to do.
 pub fn file(bytes: &[u8]) -> Option<String> {
-    let said = |what: &str, cure: &str| format!("is no checkpoint but {what}; {cure}");
+    let said = |what: &str, cure: &str| format!("is no model but {what}; {cure}");
     if let Some((_, what, cure)) = FILES.iter().find(|(begin, ..)| bytes.starts_with(begin)) {
         return Some(said(what, cure));
     }
@@ -78,7 +78,7 @@ pub fn archive(entries: &[Entry<'_>]) -> String {
         entries.iter().any(fits)
     };
     match ARCHIVES.iter().find(|(part, ..)| holds(part)) {
-        Some((_, what, cure)) => format!("is no checkpoint but {what}; {cure}"),
+        Some((_, what, cure)) => format!("is no model but {what}; {cure}"),
         None => {
             "is a ZIP archive without data.pkl, no checkpoint of torch; unpack it and give the \
                  model's file"

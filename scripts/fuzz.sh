@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess model_onnx model_paddle)
+[ $# -gt 0 ] || targets=(decode_preprocess preprocess postprocess model_onnx model_paddle model_checkpoint model_pickle
+  model_safetensors model_engine)
 
 fail() {
   echo "error: $1" >&2
@@ -49,6 +50,25 @@ seed() {
   case $1 in
     model_paddle)
       cp tests/paddle_files/* "$2"
+      return
+      ;;
+    model_checkpoint)
+      cp tests/checkpoints/*.{pt,pth,ckpt,torchscript,pdparams,pdopt} "$2"
+      return
+      ;;
+    model_pickle)
+      for file in tests/checkpoints/*.pt; do
+        unzip -p "$file" '*/data.pkl' >"$2/$(basename "$file").pkl" 2>/dev/null || true
+      done
+      cp tests/checkpoints/*.pdparams "$2"
+      return
+      ;;
+    model_safetensors)
+      cp tests/checkpoints/*.safetensors "$2"
+      return
+      ;;
+    model_engine)
+      printf 'ftrt%20s\10\6\1\6' '' >"$2/engine"
       return
       ;;
     model_*)

@@ -37,3 +37,38 @@ fn folder() -> &'static PathBuf {
         folder
     })
 }
+
+/// A zip archive with this pickle, two storages and a version, all as they are.
+pub fn archive(pickle: &[u8]) -> Vec<u8> {
+    let storage = [0x3f; 64];
+    let entries: [(&str, &[u8]); 4] = [
+        ("m/data.pkl", pickle),
+        ("m/data/0", &storage),
+        ("m/data/1", &storage),
+        ("m/version", b"3\n"),
+    ];
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let (length, offset) = (content.len() as u32, bytes.len() as u32);
+        // Stored, without a date; nobody checks the sum.
+        let common =
+            [&[20, 0][..], &[0; 12], &length.to_le_bytes(), &length.to_le_bytes()].concat();
+        let name_length = (name.len() as u16).to_le_bytes();
+        let local = [b"PK\x03\x04", &common[..], &name_length, &[0; 2], name.as_bytes(), content];
+        let central = [
+            b"PK\x01\x02\x14\x00",
+            &common[..],
+            &name_length,
+            &[0; 12],
+            &offset.to_le_bytes(),
+            name.as_bytes(),
+        ];
+        bytes.extend(local.concat());
+        directory.extend(central.concat());
+    }
+    let count = (entries.len() as u16).to_le_bytes();
+    let (size, offset) =
+        ((directory.len() as u32).to_le_bytes(), (bytes.len() as u32).to_le_bytes());
+    let end = [b"PK\x05\x06\0\0\0\0", &count[..], &count, &size, &offset, &[0; 2]].concat();
+    [bytes, directory, end].concat()
+}

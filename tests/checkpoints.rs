@@ -146,13 +146,14 @@ fn remarks_say_whether_a_file_is_complete_and_what_is_there_to_resume_training()
     let remarks = |file: &str| inspect(&folder().join(file)).unwrap().remarks.join(" ");
     let full = remarks("training.pt");
     assert!(
-        full.contains("Complete for inference: backbone, neck and head are present."),
+        full.contains("Complete for inference")
+            && full.contains("backbone, neck and head are present."),
         "{full}"
     );
     assert!(full.contains("only needed to resume training"), "{full}");
     assert!(remarks("backbone.pth").contains("No tensor of a head"), "{}", remarks("backbone.pth"));
     assert!(remarks("average.pt").contains("the average is the model"));
-    assert!(remarks("model.pdparams").contains("backbone and head are present"));
+    assert!(remarks("model.pdparams").contains("Backbone and head are present"));
     assert!(remarks("model.pdopt").contains("no weights of a network"));
     let lightning = inspect(&folder().join("lightning.ckpt")).unwrap();
     assert_eq!(lightning.producer.as_deref(), Some("pytorch-lightning 1.9.5"));

@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         }
     }
     if arguments.json {
-        common::print(&format!("{:#}", json!({ "schema": 1, "scenarios": values })))?;
+        common::print_json(&json!({ "schema": 1, "scenarios": values }))?;
     }
     Ok(End::Complete)
 }

@@ -135,6 +135,24 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Prints JSON to standard output. What a terminal would obey stays a character of its text, escaped.
+pub fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for c in format!("{value:#}").chars() {
+        match c {
+            '\n' => text.push(c),
+            c if c.is_control() || turns(c) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    print(&text)
+}
+
+/// Whether a character turns the direction of writing, or ends a line as no terminal shows.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+}
+
 /// Prints a line to standard error. That nobody reads it, or that it cannot be kept, stops nothing.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(text));
@@ -145,7 +163,7 @@ pub fn tell(text: &str) {
 pub fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' {
+        if c.is_control() && c != '\n' || turns(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -170,6 +188,7 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_shown_instead() {
         assert_eq!(harmless("a\x1b[2Jb\nc\u{9b}"), "a\\u{1b}[2Jb\nc\\u{9b}");
+        assert_eq!(harmless("a\u{202e}b"), "a\\u{202e}b");
     }
 
     #[test]

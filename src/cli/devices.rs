@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             "gpus": inventory.gpus.iter().map(with_spec).collect::<Vec<_>>(),
             "libraries": libraries,
         });
-        common::print(&format!("{value:#}"))?;
+        common::print_json(&value)?;
     } else {
         common::print(&report::devices::text(&host, &inventory, &libraries))?;
     }

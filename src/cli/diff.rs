@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         {
             object.extend(rest);
         }
-        common::print(&format!("{value:#}"))?;
+        common::print_json(&value)?;
     } else {
         common::print(&report::model::difference(&first, &second, &found))?;
     }

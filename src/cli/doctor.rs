@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
     };
     if arguments.json {
         let value = json!({ "schema": 1, "answers": doctor::json(&answers) });
-        common::print(&format!("{value:#}"))?;
+        common::print_json(&value)?;
     } else {
         common::print(&doctor::text(&answers, arguments.sources))?;
     }

@@ -5,6 +5,7 @@ use crate::{
     device::compatibility::Verdict,
     model::{
         self, Anatomy, Cost, GivenInputs,
+        anatomy::Role,
         checkpoint::{Precision, write_lean},
         deep::{Deep, deep},
         graph::cost::given,
@@ -51,6 +52,9 @@ pub struct Arguments {
         requires = "write_lean"
     )]
     precision: LeanPrecision,
+    /// What --write-lean writes; without, the network or, where there is nothing else, its average
+    #[arg(long, value_enum, requires = "write_lean")]
+    role: Option<LeanRole>,
     /// Draw where the bytes are; by its ending as SVG or PNG. One model only
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
@@ -65,6 +69,24 @@ enum LeanPrecision {
     Fp32,
     /// 16 bit floats
     Fp16,
+}
+
+/// Weights that `--write-lean` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LeanRole {
+    /// The network's own weights
+    Model,
+    /// Their moving average, which some projects deploy
+    Ema,
+}
+
+impl From<LeanRole> for Role {
+    fn from(asked: LeanRole) -> Self {
+        match asked {
+            LeanRole::Model => Self::Model,
+            LeanRole::Ema => Self::Ema,
+        }
+    }
 }
 
 impl From<LeanPrecision> for Precision {
@@ -93,6 +115,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             bail!("{flag} takes one model; name one");
         }
     }
+    if let Some(chart) = &arguments.chart {
+        drawable(chart)?;
+    }
     let given = arguments.input.iter().map(|text| given(text)).collect::<Result<_, _>>()?;
     let (mut values, mut end) = (Vec::new(), End::Complete);
     for path in &arguments.models {
@@ -110,13 +135,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             draw(path, &found.summary, chart)?;
         }
         if let Some(out) = &arguments.write_lean {
-            let bytes = write_lean(&anatomy, path, out, None, arguments.precision.into())?;
+            let bytes = write_lean(
+                &anatomy,
+                path,
+                out,
+                arguments.role.map(Role::from),
+                arguments.precision.into(),
+            )?;
             common::tell(&format!("wrote {}: {bytes}", printable(out)));
         }
     }
     if arguments.json {
         let all = if values.len() == 1 { values.remove(0) } else { Value::Array(values) };
-        common::print(&format!("{all:#}"))?;
+        common::print_json(&all)?;
     }
     Ok(end)
 }
@@ -173,7 +204,7 @@ fn value(found: &Found) -> Value {
     let known = found.cost.as_ref().and_then(|cost| cost.as_ref().ok());
     value["macs"] = json!(known.map(|cost| cost.macs));
     value["flops"] = json!(known.map(Cost::flops));
-    value["unknown_operators"] = known.map_or_else(|| json!([]), report::model::cost::unknown_json);
+    value["unknown_operators"] = json!(known.map(report::model::cost::unknown_json));
     value["cost"] = json!(known.map(report::model::cost::json));
     value["cost_problem"] = json!(found.cost.as_ref().and_then(|cost| cost.as_ref().err()));
     if let Some(deep) = &found.deep {
@@ -189,13 +220,18 @@ fn value(found: &Found) -> Value {
     value
 }
 
+/// Whether a chart in a file of that name is SVG; otherwise it is PNG.
+fn drawable(file: &Path) -> anyhow::Result<bool> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => Ok(true),
+        Some("png") => Ok(false),
+        _ => bail!("--chart {}: name a file that ends in .svg or .png", printable(file)),
+    }
+}
+
 fn draw(path: &Path, summary: &Summary, file: &Path) -> anyhow::Result<()> {
     let name = path.file_name().map(|name| printable(Path::new(name))).unwrap_or_default();
     let chart = report::charts::bytes::chart(&name, summary)?;
-    let bytes = match file.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => chart.svg.into_bytes(),
-        Some("png") => chart.png,
-        _ => bail!("--chart {}: name a file that ends in .svg or .png", printable(file)),
-    };
+    let bytes = if drawable(file)? { chart.svg.into_bytes() } else { chart.png };
     os::write_atomic(file, &bytes).with_context(|| format!("cannot write {}", printable(file)))
 }

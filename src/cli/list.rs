@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         }
     }
     if arguments.json {
-        common::print(&format!("{:#}", json!({ "schema": 1, "cells": values })))?;
+        common::print_json(&json!({ "schema": 1, "cells": values }))?;
     } else {
         common::print(&lines.join("\n"))?;
     }

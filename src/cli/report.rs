@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         read.push((run, cells));
     }
     if arguments.json {
-        common::print(&format!("{:#}", one_or_all(values)))?;
+        common::print_json(&one_or_all(values))?;
     }
     // Last, so that the results are shown even where the folder cannot be written.
     for (run, cells) in &read {

@@ -71,7 +71,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
         }
     }
     if arguments.json {
-        common::print(&format!("{:#}", report::one_or_all(values)))?;
+        common::print_json(&report::one_or_all(values))?;
     }
     Ok(end)
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Error,
-    anatomy::{Anatomy, Weight},
+    anatomy::{Anatomy, Role, Weight},
     checkpoint::{Elements, float},
 };
 use crate::tensor::DType;
@@ -29,6 +29,9 @@ pub struct Deep {
     pub duplicate_bytes: u64,
     /// Value ranges of weights with a fraction, in the file's order.
     pub ranges: Vec<Range>,
+    /// Weights whose numbers were not looked at: stored in another way than in memory, or of a type
+    /// that is not read here.
+    pub unread: Vec<String>,
 }
 
 /// Weights with the same elements.
@@ -64,8 +67,7 @@ impl Deep {
     }
 }
 
-/// Reads the weights of the model at `path`, which is `anatomy`. Weights that are not stored as they
-/// are in memory are left out.
+/// Reads the weights of the network and of its average in the model at `path`, which is `anatomy`.
 ///
 /// # Errors
 /// When a file has changed since it was looked into, or a weight has not the elements that its shape
@@ -74,9 +76,15 @@ pub fn deep(path: &Path, anatomy: &Anatomy) -> Result<Deep, Error> {
     let elements = Elements::open(path, anatomy)?;
     let mut deep = Deep::default();
     let mut known: HashMap<([u8; 32], DType, Vec<u64>), usize> = HashMap::new();
-    for weight in anatomy.weights.iter().filter(|weight| weight.bytes > 0) {
+    let read =
+        |weight: &&Weight| weight.bytes > 0 && matches!(weight.role, Role::Model | Role::Ema);
+    for weight in anatomy.weights.iter().filter(read) {
         let mut reader = Reader::new(weight.dtype);
-        if !elements.copy(weight, &mut reader)? {
+        let copied = elements.copy(weight, &mut reader)?;
+        if !copied || weight.dtype.is_float() && !is_read(weight.dtype) {
+            deep.unread.push(weight.name.clone());
+        }
+        if !copied {
             continue;
         }
         let (hash, range) = reader.end(weight);
@@ -96,6 +104,11 @@ pub fn deep(path: &Path, anatomy: &Anatomy) -> Result<Deep, Error> {
     deep.duplicates.sort_by_key(|found| std::cmp::Reverse(wasted(found)));
     deep.duplicate_bytes = deep.duplicates.iter().map(wasted).sum();
     Ok(deep)
+}
+
+/// Whether numbers of that type are read here.
+fn is_read(dtype: DType) -> bool {
+    matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
 }
 
 /// Takes elements as they come: whole ones in every piece.
@@ -150,8 +163,7 @@ impl Reader {
 impl Write for Reader {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         self.hash.update(piece);
-        let plain = matches!(self.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16);
-        if let Some(width) = self.dtype.bytes().filter(|_| plain) {
+        if let Some(width) = self.dtype.bytes().filter(|_| is_read(self.dtype)) {
             for element in piece.chunks_exact(width) {
                 self.value(float(self.dtype, element));
             }

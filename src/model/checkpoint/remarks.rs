@@ -34,7 +34,16 @@ pub fn of(weights: &[Weight]) -> Vec<String> {
     let names = weights.iter().filter(|weight| weight.role == network);
     let names: Vec<&str> = names.map(|weight| weight.name.as_str()).collect();
     remarks.push(completeness(&names));
-    let training: Vec<_> = [Role::Optimizer, Role::Ema, Role::Scheduler]
+    remarks.extend(auxiliary(weights, network, &names));
+    let both = network == Role::Model && there(Role::Ema);
+    if both {
+        remarks.push(format!(
+            "Of the network and its moving average (EMA, {}) one is enough: several projects, Ultralytics \
+             and RT-DETR among them, deploy the average where there is one; --role ema writes it.",
+            Bytes(bytes(Role::Ema))
+        ));
+    }
+    let training: Vec<_> = [Role::Optimizer, Role::Scheduler]
         .into_iter()
         .filter(|&role| role != network && there(role))
         .collect();
@@ -57,8 +66,10 @@ fn completeness(names: &[&str]) -> String {
     let (backbone, neck, head) =
         (has(Component::Backbone), has(Component::Neck), has(Component::Head));
     match (backbone, neck, head) {
-        (true, true, true) => "Complete for inference: backbone, neck and head are present.",
-        (true, false, true) => "Complete for inference: backbone and head are present.",
+        (true, true, true) => "Complete for inference, by the names of its tensors: backbone, neck and head are present.",
+        (true, false, true) => {
+            "Backbone and head are present; no tensor is named as a neck's, which most detectors have."
+        }
         (true, _, false) => {
             "No tensor of a head: this is a backbone's weights, to be loaded into a detector."
         }
@@ -68,6 +79,21 @@ fn completeness(names: &[&str]) -> String {
         }
     }
     .to_owned()
+}
+
+/// What serves training alone although it is part of the network.
+fn auxiliary(weights: &[Weight], network: Role, names: &[&str]) -> Option<String> {
+    let own = weights.iter().filter(|weight| weight.role == network);
+    let found = components(names);
+    let bytes: u64 = own
+        .zip(found)
+        .filter(|(_, component)| *component == Component::Auxiliary)
+        .map(|(weight, _)| weight.bytes)
+        .sum();
+    (bytes > 0).then(|| {
+        let size = Bytes(bytes);
+        format!("Of the network {size} are auxiliary heads, which serve training alone; a lean file keeps them.")
+    })
 }
 
 fn word(role: Role) -> &'static str {

@@ -60,6 +60,12 @@ fn network(first: &[&Weight], second: &[&Weight]) -> Vec<Explanation> {
     let (mut first, mut second) = pair_by(&first, &second, by_shape, &mut pairs);
     folded[0].take_biases(&mut second);
     folded[1].take_biases(&mut first);
+    // Without a bias in its place a layer is not folded but absent.
+    for (folded, own) in folded.iter_mut().zip([&mut first, &mut second]) {
+        if folded.biases.is_empty() {
+            own.append(&mut folded.layers);
+        }
+    }
     let mut explanations = of_matches(&pairs);
     explanations.push(folded[0].explained("second", -1));
     explanations.push(folded[1].explained("first", 1));
@@ -70,24 +76,53 @@ fn network(first: &[&Weight], second: &[&Weight]) -> Vec<Explanation> {
 
 fn of_matches(pairs: &[Pair<'_>]) -> Vec<Explanation> {
     let mut explanations = Vec::new();
-    let mut precisions: BTreeMap<(String, String), Vec<Pair<'_>>> = BTreeMap::new();
-    let mut shapes: Vec<Pair<'_>> = Vec::new();
-    for &pair in pairs {
-        let (a, b) = pair;
-        if a.dtype != b.dtype {
-            precisions.entry((a.dtype.to_string(), b.dtype.to_string())).or_default().push(pair);
-        } else if a.bytes != b.bytes {
-            shapes.push(pair);
+    let mut precisions: BTreeMap<(String, String), (u64, i64)> = BTreeMap::new();
+    let (mut shapes, mut absent) = (Vec::new(), [Vec::new(), Vec::new()]);
+    let mut reshaped = 0;
+    for &(a, b) in pairs {
+        let whole = signed(b.bytes) - signed(a.bytes);
+        match (a.place.is_some(), b.place.is_some()) {
+            (true, false) if b.bytes == 0 => absent[1].push((a, b)),
+            (false, true) if a.bytes == 0 => absent[0].push((a, b)),
+            _ => {
+                // At the first's width: what is left is the other type's.
+                let shape = if a.shape == b.shape { 0 } else { resized(a, b).unwrap_or(whole) };
+                if a.dtype != b.dtype {
+                    let key = (a.dtype.to_string(), b.dtype.to_string());
+                    let sum = precisions.entry(key).or_default();
+                    *sum = (sum.0 + 1, sum.1 + whole - shape);
+                    reshaped += shape;
+                    shapes.extend((shape != 0).then_some(a));
+                } else if whole != 0 {
+                    reshaped += whole;
+                    shapes.push(a);
+                }
+            }
         }
     }
-    for ((from, to), pairs) in precisions {
-        let words = format!("{} tensors of {from} are {to}", pairs.len());
-        explanations.push(of_pairs(Cause::Precision, words, &pairs));
+    for ((from, to), (count, bytes)) in precisions {
+        let words = format!("{count} tensors of {from} are {to}");
+        explanations.push(Explanation { cause: Cause::Precision, words, bytes });
     }
-    let named = listed(shapes.iter().map(|(a, _)| a.name.as_str()));
+    let named = listed(shapes.iter().map(|weight| weight.name.as_str()));
     let words = format!("{} tensors of another shape or storage: {named}", shapes.len());
-    explanations.push(of_pairs(Cause::Shapes, words, &shapes));
+    explanations.push(Explanation { cause: Cause::Shapes, words, bytes: reshaped });
+    for (pairs, which) in absent.iter().zip(["first", "second"]) {
+        let words = format!(
+            "{} tensors that the {which} declares but does not store: the file with its weights is not \
+             beside it",
+            pairs.len()
+        );
+        explanations.push(of_pairs(Cause::Weights, words, pairs));
+    }
     explanations
+}
+
+/// Bytes that another shape is worth, in the first's type.
+fn resized(first: &Weight, second: &Weight) -> Option<i64> {
+    let bits = i64::try_from(first.dtype.bits()?).ok()?;
+    let more = signed(second.elements).checked_sub(signed(first.elements))?;
+    Some(more.checked_mul(bits)? / 8)
 }
 
 fn of_pairs(cause: Cause, words: String, pairs: &[Pair<'_>]) -> Explanation {

@@ -32,6 +32,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// What the caller reads.
     pub outputs: Vec<ValueId>,
+    /// Operators that the file itself defines, by domain and name.
+    pub functions: Vec<(String, String)>,
 }
 
 /// What flows along an edge.

@@ -49,6 +49,12 @@ pub fn of_graph(graph: &Graph) -> u64 {
             }
         }
     }
+    for name in captured(graph) {
+        let at = graph.values.iter().position(|value| value.info.name == name);
+        if let Some(at) = at.filter(|&at| is_trained_constant(graph, source[at])) {
+            taken[at] = true;
+        }
+    }
     let elements = |from: u32| graph.values[from as usize].constant.as_ref()?.elements();
     let counted = source.iter().zip(taken).filter(|(_, taken)| *taken);
     let counted = counted.filter_map(|(from, _)| elements((*from)?)).filter(|&count| count > 1);
@@ -57,6 +63,36 @@ pub fn of_graph(graph: &Graph) -> u64 {
     attributes.fold(own, |sum, (_, attribute)| match attribute {
         Attribute::Graph(body) => sum.saturating_add(of_graph(body)),
         _ => sum,
+    })
+}
+
+/// Names that the bodies of a graph's operators use and do not make themselves.
+fn captured(graph: &Graph) -> Vec<&str> {
+    let bodies =
+        graph.nodes.iter().flat_map(|node| &node.attributes).filter_map(|(_, attribute)| {
+            match attribute {
+                Attribute::Graph(body) => Some(body.as_ref()),
+                _ => None,
+            }
+        });
+    let mut names: Vec<&str> = bodies
+        .flat_map(|body| {
+            let used = body.nodes.iter().flat_map(|node| node.inputs.iter().flatten());
+            let used = used.map(|&id| body.value(id)).filter(|value| value.constant.is_none());
+            used.map(|value| value.info.name.as_str()).chain(captured(body))
+        })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Whether a value is, or copies, a constant that training may have set.
+fn is_trained_constant(graph: &Graph, source: Option<u32>) -> bool {
+    let value = source.and_then(|from| graph.values.get(from as usize));
+    value.is_some_and(|value| {
+        let float = value.constant.as_ref().is_some_and(|constant| constant.dtype.is_float());
+        float && !statistic(&value.info.name)
     })
 }
 

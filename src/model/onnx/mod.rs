@@ -1,5 +1,6 @@
 //! ONNX files. Field numbers are those of onnx.proto (onnx/onnx, IR version 10).
 
+mod parts;
 mod reader;
 mod signature;
 mod tensor;

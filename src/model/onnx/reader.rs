@@ -2,6 +2,7 @@
 
 use super::{
     Problem,
+    parts::{constant, function, opset},
     signature::value_info,
     tensor::{self, entry},
 };
@@ -55,6 +56,7 @@ pub fn read(skim: &Skim<'_>) -> Result<Contents, Problem> {
     let mut reader = Reader::new(skim);
     let mut contents = Contents::default();
     let (mut producer, mut version, mut found) = (String::new(), String::new(), false);
+    let mut functions = Vec::new();
     for field in Fields::of(bytes) {
         match field? {
             (1, value) => contents.ir_version = Some(value.number()?),
@@ -68,9 +70,11 @@ pub fn read(skim: &Skim<'_>) -> Result<Contents, Problem> {
             }
             (8, value) => contents.opsets.extend(opset(value.message()?)?),
             (14, value) => contents.metadata.extend(reader.metadata(value)?),
+            (25, value) => functions.push(function(value.message()?)?),
             _ => {}
         }
     }
+    contents.graph.functions = functions;
     if !found || contents.graph.outputs.is_empty() {
         return Err(Malformed::NoMessage.into());
     }
@@ -353,35 +357,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Lets the value that a constant operator makes be a constant.
-fn constant(node: &Node, graph: &mut Graph) {
-    use crate::model::graph::{Constant, Numbers};
-    let Some(&Some(id)) = node.outputs.first() else { return };
-    let constant = node.attributes.iter().find_map(|(key, attribute)| {
-        let of = |dtype, shape, numbers| Constant { dtype, shape, numbers: Some(numbers) };
-        use crate::tensor::DType;
-        Some(match (key.as_str(), attribute) {
-            ("value", Attribute::Tensor(constant)) => constant.clone(),
-            ("value_int", &Attribute::Int(n)) => of(DType::I64, vec![], Numbers::Integers(vec![n])),
-            ("value_float", &Attribute::Float(n)) => {
-                of(DType::F32, vec![], Numbers::Floats(vec![n]))
-            }
-            ("value_ints", Attribute::Ints(n)) => {
-                of(DType::I64, vec![n.len() as u64], Numbers::Integers(n.clone()))
-            }
-            ("value_floats", Attribute::Floats(n)) => {
-                of(DType::F32, vec![n.len() as u64], Numbers::Floats(n.clone()))
-            }
-            _ => return None,
-        })
-    });
-    let value = &mut graph.values[id.0 as usize];
-    if let Some(constant) = &constant {
-        value.info.dtype = constant.dtype;
-    }
-    value.constant = constant;
-}
-
 /// The value of that name, added if it is new.
 fn find(graph: &mut Graph, ids: &mut Ids, name: &[u8]) -> ValueId {
     if let Some(&id) = ids.get(name) {
@@ -390,20 +365,4 @@ fn find(graph: &mut Graph, ids: &mut Ids, name: &[u8]) -> ValueId {
     let id = graph.add(Value::named(String::from_utf8_lossy(name)));
     ids.insert(name.into(), id);
     id
-}
-
-/// Domain and version of an OperatorSetIdProto.
-fn opset(fields: Fields<'_>) -> Result<Option<(String, u64)>, Malformed> {
-    let (mut domain, mut version) = (String::new(), None);
-    for field in fields {
-        match field? {
-            (1, value) => domain = value.text()?,
-            (2, value) => version = Some(value.number()?),
-            _ => {}
-        }
-    }
-    if domain.is_empty() {
-        domain.push_str("ai.onnx");
-    }
-    Ok(version.map(|version| (domain, version)))
 }

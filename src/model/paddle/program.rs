@@ -66,7 +66,7 @@ impl Program {
     pub fn into_graph(self) -> Graph {
         let nodes = self.operators.into_iter().map(Operator::into_node).collect();
         let Self { values, inputs, outputs, .. } = self;
-        Graph { name: String::new(), nodes, values, inputs, outputs }
+        Graph { nodes, values, inputs, outputs, ..Graph::default() }
     }
 }
 

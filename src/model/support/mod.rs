@@ -14,7 +14,13 @@ mod used;
 
 pub use target::{Malformed, Runtime, Target};
 
-use super::{Anatomy, Format};
+use super::{
+    Anatomy, Format,
+    graph::{
+        cost::{Error, GivenInputs, Unknown, cost},
+        infer::Reason,
+    },
+};
 use crate::device::compatibility::{Confidence, Evidence, Finding, Verdict, overall};
 
 /// What stands for something that follows from the model file alone.
@@ -22,6 +28,10 @@ const FORMAT: Evidence = Evidence {
     source: "the formats that the runtime reads, by its documentation",
     confidence: Confidence::Confirmed,
 };
+
+/// What stands for something that the graph itself tells.
+const GRAPH: Evidence =
+    Evidence { source: "the graph in the file, by ONNX's rules", confidence: Confidence::Derived };
 
 /// What stands for something of which no row speaks.
 const NO_ROW: Evidence = Evidence {
@@ -49,7 +59,40 @@ pub fn judge(anatomy: &Anatomy, target: &Target) -> Answer {
         (Runtime::Paddle, Format::PaddlePir) => paddle::pir(anatomy, &target.version),
         (_, format) => vec![other_format(format, target)],
     };
+    let doubts = match anatomy.format {
+        Format::Onnx => doubts(anatomy, target),
+        _ => Vec::new(),
+    };
+    let findings: Vec<Finding> = findings.into_iter().chain(doubts).collect();
     Answer { verdict: overall(&findings), findings }
+}
+
+/// What is wrong with a graph whoever runs it, and what was not looked at in it.
+fn doubts(anatomy: &Anatomy, target: &Target) -> Vec<Finding> {
+    let Some(graph) = &anatomy.graph else { return Vec::new() };
+    let subject = format!("the graph on {target}");
+    let opset = anatomy.opsets.get("ai.onnx").copied().unwrap_or(1);
+    let mut findings = Vec::new();
+    let invalid = |why: String| {
+        GRAPH.says(Verdict::DoesNotFit, &subject, format!("the graph is not valid: {why}"))
+    };
+    match cost(graph, opset, &GivenInputs::new()) {
+        Err(Error::Broken(broken)) => findings.push(invalid(broken.to_string())),
+        Ok(cost) => {
+            let nowhere = |unknown: &&Unknown| matches!(unknown.reason, Reason::Nowhere(_));
+            let found = cost.unknown.iter().find(nowhere);
+            findings.extend(found.map(|found| invalid(found.reason.to_string())));
+        }
+        Err(_) => {}
+    }
+    if !graph.functions.is_empty() {
+        let words = format!(
+            "the file defines {} operators itself, which were not looked into",
+            graph.functions.len()
+        );
+        findings.push(GRAPH.says(Verdict::Unknown, &subject, words));
+    }
+    findings
 }
 
 /// A model in a format that the runtime does not read.

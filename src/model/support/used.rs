@@ -22,7 +22,12 @@ pub type Operator<'a> = (&'a str, &'a str);
 /// The operators of a graph and of all graphs in it.
 pub fn operators(graph: &Graph) -> BTreeMap<Operator<'_>, Use> {
     let mut used: BTreeMap<Operator<'_>, Use> = BTreeMap::new();
-    for (graph, node) in nodes(graph) {
+    let defined = |node: &Node| {
+        let is =
+            |(domain, name): &(String, String)| *domain == node.domain && *name == node.operator;
+        graph.functions.iter().any(is)
+    };
+    for (graph, node) in nodes(graph).into_iter().filter(|(_, node)| !defined(node)) {
         let entry = used.entry((own(&node.domain), node.operator.as_str())).or_default();
         entry.count += 1;
         let first = node.inputs.first().copied().flatten();

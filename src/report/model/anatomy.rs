@@ -1,6 +1,6 @@
 //! One model as text: what it is, where its bytes are, what it takes in and gives out.
 
-use super::{Rows, count, exact};
+use super::{Rows, clean, count, exact};
 use crate::model::{
     anatomy::{Role, SectionKind},
     summary::{Axis, End, RoleSum, Summary},
@@ -19,7 +19,7 @@ pub fn text(name: &str, summary: &Summary) -> String {
     }
     lines.extend(metadata(summary));
     lines.extend(lean(summary));
-    lines.extend(summary.remarks.iter().cloned());
+    lines.extend(summary.remarks.iter().map(|remark| clean(remark)));
     lines.join("\n").trim_end().to_owned()
 }
 
@@ -28,8 +28,11 @@ fn head(summary: &Summary) -> String {
     if summary.files.len() > 1 {
         parts.push(format!("in {} files", summary.files.len()));
     }
-    parts.extend(summary.producer.as_ref().map(|producer| format!("written by {producer}")));
-    let sets = summary.opsets.iter().map(|(domain, version)| format!("{domain} {version}"));
+    parts.extend(
+        summary.producer.as_ref().map(|producer| format!("written by {}", clean(producer))),
+    );
+    let sets =
+        summary.opsets.iter().map(|(domain, version)| format!("{} {version}", clean(domain)));
     let sets: Vec<String> = sets.collect();
     if (1..=MOST_SETS).contains(&sets.len()) {
         parts.push(format!("operator set {}", sets.join(", ")));
@@ -45,9 +48,9 @@ fn ends(summary: &Summary) -> Vec<String> {
     let all = summary.inputs.iter().map(|end| ("input", end));
     let all: Vec<(&str, &End)> =
         all.chain(summary.outputs.iter().map(|end| ("output", end))).collect();
-    let widest = all.iter().map(|(_, end)| end.name.chars().count()).max().unwrap_or(0);
+    let widest = all.iter().map(|(_, end)| clean(&end.name).chars().count()).max().unwrap_or(0);
     let line = |(kind, end): &(&str, &End)| {
-        format!("  {kind:<6}  {:<widest$}  {} {}", end.name, end.dtype, shape(end))
+        format!("  {kind:<6}  {:<widest$}  {} {}", clean(&end.name), end.dtype, shape(end))
     };
     let mut lines: Vec<String> = all.iter().map(line).collect();
     if !lines.is_empty() {
@@ -60,7 +63,7 @@ fn shape(end: &End) -> String {
     let Some(axes) = &end.shape else { return "of a shape that is not declared".to_owned() };
     let axis = |axis: &Axis| match axis {
         Axis::Length(length) => length.to_string(),
-        Axis::Name(name) => name.clone(),
+        Axis::Name(name) => clean(name),
     };
     format!("[{}]", axes.iter().map(axis).collect::<Vec<_>>().join(", "))
 }
@@ -150,8 +153,11 @@ fn operators(summary: &Summary) -> String {
     let mut all: Vec<(&String, &u64)> = summary.operators.iter().collect();
     all.sort_by_key(|(name, number)| (std::cmp::Reverse(**number), name.as_str()));
     let total: u64 = summary.operators.values().sum();
-    let named: Vec<String> =
-        all.iter().take(MOST_OPERATORS).map(|(name, number)| format!("{number} {name}")).collect();
+    let named: Vec<String> = all
+        .iter()
+        .take(MOST_OPERATORS)
+        .map(|(name, number)| format!("{number} {}", clean(name)))
+        .collect();
     let more = match all.len().saturating_sub(MOST_OPERATORS) {
         0 => String::new(),
         more => format!(" and {more} kinds more"),
@@ -178,7 +184,7 @@ fn metadata(summary: &Summary) -> Vec<String> {
         if shown.len() < text.len() {
             shown.push('…');
         }
-        format!("  {key}: {shown}")
+        format!("  {}: {}", clean(key), clean(&shown))
     };
     let mut lines: Vec<String> = summary.metadata.iter().map(line).collect();
     if !lines.is_empty() {

@@ -1,6 +1,6 @@
 //! What a network costs, as text and as JSON.
 
-use super::{count, share};
+use super::{clean, count, share};
 use crate::{
     model::graph::cost::{Cost, InputShape, LayerCost, OutputShape},
     report::words::shortened,
@@ -47,7 +47,7 @@ fn inputs(inputs: &[InputShape]) -> String {
             0 => String::new(),
             _ => format!(" ({} assumed)", assumed.join(" and ")),
         };
-        format!("{} {}{words}", input.name, dims.join("x"))
+        format!("{} {}{words}", clean(&input.name), dims.join("x"))
     };
     let all: Vec<String> = inputs.iter().map(shown).collect();
     let assumed = inputs.iter().any(|input| !input.assumed.is_empty());
@@ -82,7 +82,11 @@ fn outputs(outputs: &[OutputShape]) -> Vec<String> {
                 .collect();
             format!("[{}]", dims.join(", "))
         });
-        format!("{} {}", output.name, dims.unwrap_or_else(|| "of an unknown shape".to_owned()))
+        format!(
+            "{} {}",
+            clean(&output.name),
+            dims.unwrap_or_else(|| "of an unknown shape".to_owned())
+        )
     };
     let all: Vec<String> = outputs.iter().map(shown).collect();
     if all.is_empty() { Vec::new() } else { vec![format!("  outputs      {}", all.join(", "))] }
@@ -98,7 +102,12 @@ fn unknown(cost: &Cost) -> Vec<String> {
             "" => unknown.operator.clone(),
             domain => format!("{domain}::{}", unknown.operator),
         };
-        lines.push(format!("    {} {name}: {}", unknown.count, unknown.reason));
+        lines.push(format!(
+            "    {} {}: {}",
+            unknown.count,
+            clean(&name),
+            clean(&unknown.reason.to_string())
+        ));
     }
     lines
 }
@@ -144,8 +153,8 @@ fn layer_fields(layer: &LayerCost, cost: &Cost) -> [String; 7] {
     let bytes = Bytes(layer.read.0.saturating_add(layer.written.0));
     let intensity = layer.intensity().filter(|_| layer.macs.0 > 0);
     [
-        shortened(&layer.name, |name| name.chars().count() <= LONGEST_NAME),
-        layer.operator.clone(),
+        shortened(&clean(&layer.name), |name| name.chars().count() <= LONGEST_NAME),
+        clean(&layer.operator),
         dims.join("x"),
         count(layer.macs.0),
         share(layer.macs.0, cost.macs.0).to_string(),

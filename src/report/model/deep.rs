@@ -1,6 +1,6 @@
 //! What the weights themselves tell, as text. The JSON is the data itself.
 
-use super::exact;
+use super::{clean, exact};
 use crate::{
     model::deep::{Deep, Range},
     unit::Bytes,
@@ -12,11 +12,22 @@ const MOST: usize = 8;
 /// Duplicates, and what half precision does to the weights.
 pub fn text(deep: &Deep) -> String {
     let mut lines = vec!["In the weights themselves".to_owned()];
+    if !deep.unread.is_empty() {
+        let names: Vec<String> = deep.unread.iter().take(3).map(|name| clean(name)).collect();
+        let more = if deep.unread.len() > 3 { ", …" } else { "" };
+        let count = deep.unread.len();
+        lines.push(format!("  not read        {count} tensors of a type or storage that is not read here: {}{more}", names.join(", ")));
+    }
+    if deep.ranges.is_empty() {
+        lines.push("  no weight with a fraction was read".to_owned());
+        return lines.join("\n");
+    }
     lines.extend(duplicates(deep));
     let extremes = deep.ranges.iter().map(|range| range.least.abs().max(range.greatest.abs()));
     let most = extremes.fold(0.0, f64::max);
     lines.push(format!(
-        "  values          at most {most:.4} in magnitude, over {} tensors",
+        "  values          at most {} in magnitude, over {} tensors",
+        magnitude(most),
         deep.ranges.len()
     ));
     let count = |of: fn(&Range) -> u64| deep.ranges.iter().map(of).sum::<u64>();
@@ -37,6 +48,15 @@ pub fn text(deep: &Deep) -> String {
     lines.join("\n")
 }
 
+/// A number that may be very large or very small.
+fn magnitude(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value) {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
 fn duplicates(deep: &Deep) -> Vec<String> {
     if deep.duplicates.is_empty() {
         return vec!["  duplicates      none: no tensor is stored twice".to_owned()];
@@ -44,7 +64,7 @@ fn duplicates(deep: &Deep) -> Vec<String> {
     let mut lines =
         vec![format!("  duplicates      {} could be saved:", exact(deep.duplicate_bytes))];
     for found in deep.duplicates.iter().take(MOST) {
-        let names: Vec<&str> = found.names.iter().take(3).map(String::as_str).collect();
+        let names: Vec<String> = found.names.iter().take(3).map(|name| clean(name)).collect();
         let more = if found.names.len() > 3 { ", …" } else { "" };
         let (times, size) = (found.names.len(), Bytes(found.bytes));
         lines.push(format!("    {times} times {size}: {}{more}", names.join(", ")));
@@ -65,7 +85,7 @@ fn named(deep: &Deep, what: &str, of: fn(&Range) -> u64) -> String {
         .collect();
     let total: u64 = found.iter().map(|(_, count)| count).sum();
     let names: Vec<String> =
-        found.iter().take(3).map(|(name, count)| format!("{name} ({count})")).collect();
+        found.iter().take(3).map(|(name, count)| format!("{} ({count})", clean(name))).collect();
     let more = if found.len() > 3 {
         format!(" and {} tensors more", found.len() - 3)
     } else {

@@ -1,6 +1,6 @@
 //! The difference of two models as text.
 
-use super::{exact, grouped};
+use super::{clean, exact, grouped};
 use crate::{model::difference::Difference, unit::Bytes};
 
 /// Most operators whose numbers are listed.
@@ -19,8 +19,8 @@ pub fn text(first: &str, second: &str, difference: &Difference) -> String {
         lines.extend([String::new(), "What else differs".to_owned()]);
         for fact in &difference.facts {
             lines.push(format!("  {}", fact.name));
-            lines.push(format!("    first   {}", fact.first));
-            lines.push(format!("    second  {}", fact.second));
+            lines.push(format!("    first   {}", clean(&fact.first)));
+            lines.push(format!("    second  {}", clean(&fact.second)));
         }
     }
     lines.extend(operators(difference));
@@ -44,8 +44,11 @@ fn causes(difference: &Difference) -> Vec<String> {
         let whole = format!("{sign}{}", grouped(bytes.unsigned_abs()));
         format!("  {size:>10}  {whole:>14}  {words}")
     };
-    let mut lines: Vec<String> =
-        difference.explanations.iter().map(|found| row(found.bytes, &found.words)).collect();
+    let mut lines: Vec<String> = difference
+        .explanations
+        .iter()
+        .map(|found| row(found.bytes, &clean(&found.words)))
+        .collect();
     if lines.len() > 1 {
         lines.push(row(difference.bytes, "in all"));
     }

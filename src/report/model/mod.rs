@@ -43,6 +43,17 @@ pub fn count(number: u64) -> String {
     }
 }
 
+/// A name out of a file from a stranger, on one line and without what a terminal would obey or what
+/// turns the direction of writing.
+pub fn clean(name: &str) -> String {
+    let mut shown = String::with_capacity(name.len());
+    for c in name.chars() {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+        if c.is_control() || turns { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 fn share(part: u64, whole: u64) -> Share {
     Share(part as f64 / whole.max(1) as f64)
 }
@@ -92,5 +103,6 @@ mod tests {
         assert_eq!(count(3_151_904), "3.15 M");
         assert_eq!(count(25_000), "25.0 k");
         assert_eq!(count(8_634_000_000), "8.63 G");
+        assert_eq!(clean("a\nb\u{202e}c\u{9b}"), "a\\nb\\u{202e}c\\u{9b}");
     }
 }

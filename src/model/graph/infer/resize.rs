@@ -64,6 +64,11 @@ fn resize(call: &Call<'_>) -> Outcome {
     if count != axes.len() {
         return contradiction("it does not say how large each dimension becomes");
     }
+    if let Target::Scales(scales) = &target
+        && !scales.iter().all(|&scale| scale > 0.0 && scale <= MOST_SCALE)
+    {
+        return contradiction("it scales by what is no usable number");
+    }
     let lengths = match target {
         Target::Scales(scales) => {
             let scale = |(&at, &scale): (&usize, &f64)| dims[at].map(|n| scaled(n, scale));
@@ -77,6 +82,9 @@ fn resize(call: &Call<'_>) -> Outcome {
     }
     Ok(vec![Fact::new(call.dtype(0)?, dims)])
 }
+
+/// More than any network enlarges.
+const MOST_SCALE: f64 = 1e6;
 
 /// The largest whole number below the product, which runtimes compute in single precision.
 fn scaled(length: u64, scale: f64) -> u64 {

@@ -87,7 +87,12 @@ fn with_external(location: &str) -> Vec<u8> {
 #[test]
 fn weights_in_a_missing_short_or_foreign_file_are_refused() {
     model_refused(&with_external("w.bin"), "", &["weights are missing", "w.bin"]);
-    model_refused(&with_external("shapes.onnx"), "", &["cut off", "150 are needed"]);
+    let (_, sandbox) = run_model(&with_external("w.bin"), "");
+    fs::write(sandbox.path("w.bin"), [0; 149]).unwrap();
+    sandbox
+        .run(&["run", "s.toml", "--out", "r"])
+        .fails(2, &["cut off", "149 bytes", "150 are needed"]);
+    model_refused(&with_external("shapes.onnx"), "", &["beside it, in itself"]);
     for outside in ["../w.bin", "/etc/passwd"] {
         model_refused(&with_external(outside), "", &["outside its own folder", outside]);
     }

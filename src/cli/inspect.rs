@@ -127,7 +127,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<End> {
             end = End::Finding;
         }
         if arguments.json {
-            values.push(value(&found));
+            values.push(value(&found, arguments.layers));
         } else {
             common::print(&format!("{}\n", text(&found, arguments.layers)))?;
         }
@@ -196,7 +196,7 @@ fn text(found: &Found, layers: bool) -> String {
     parts.join("\n\n")
 }
 
-fn value(found: &Found) -> Value {
+fn value(found: &Found, layers: bool) -> Value {
     let mut value = json!({ "schema": 1, "model": found.name });
     if let (Some(object), Value::Object(rest)) = (value.as_object_mut(), json!(found.summary)) {
         object.extend(rest);
@@ -205,7 +205,7 @@ fn value(found: &Found) -> Value {
     value["macs"] = json!(known.map(|cost| cost.macs));
     value["flops"] = json!(known.map(Cost::flops));
     value["unknown_operators"] = json!(known.map(report::model::cost::unknown_json));
-    value["cost"] = json!(known.map(report::model::cost::json));
+    value["cost"] = json!(known.map(|cost| report::model::cost::json(cost, layers)));
     value["cost_problem"] = json!(found.cost.as_ref().and_then(|cost| cost.as_ref().err()));
     if let Some(deep) = &found.deep {
         value["deep"] = json!(deep);

@@ -163,8 +163,9 @@ fn layer_fields(layer: &LayerCost, cost: &Cost) -> [String; 7] {
     ]
 }
 
-/// The same for programs.
-pub fn json(cost: &Cost) -> Value {
+/// The same for programs; layers where they are asked for.
+pub fn json(cost: &Cost, layers: bool) -> Value {
+    let layers = layers.then(|| cost.layers.iter().map(layer_json).collect::<Vec<_>>());
     json!({
         "inputs": cost.inputs.iter().map(|input| json!({
             "name": input.name, "dtype": input.dtype.to_string(), "shape": input.shape,
@@ -181,7 +182,7 @@ pub fn json(cost: &Cost) -> Value {
         "flops_per_byte": cost.intensity(),
         "peak_activation_bytes": cost.peak_activations,
         "folded_operators": cost.folded.operators,
-        "layers": cost.layers.iter().map(layer_json).collect::<Vec<_>>(),
+        "layers": layers,
     })
 }
 

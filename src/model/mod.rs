@@ -102,14 +102,7 @@ pub struct Error {
 /// short or outside the model's folder.
 pub fn open(path: &Path) -> Result<Model, Error> {
     let refuse = |problem: String| Error { file: printable(path), problem };
-    if !path.is_file() {
-        return Err(refuse("is no file".to_owned()));
-    }
-    let bytes =
-        MappedFile::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    if bytes.is_empty() {
-        return Err(refuse("the file is empty; export or copy it again".to_owned()));
-    }
+    let bytes = mapped(path).map_err(refuse)?;
     if let Some(header) = plan_header(&bytes) {
         return Ok(engine_file(header, &bytes));
     }
@@ -180,6 +173,18 @@ fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String>
     Ok(weights)
 }
 
+/// The bytes of a file that holds some.
+fn mapped(path: &Path) -> Result<MappedFile, String> {
+    if !path.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let bytes = MappedFile::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.is_empty() {
+        return Err("the file is empty; export or copy it again".to_owned());
+    }
+    Ok(bytes)
+}
+
 /// What the model at `path` consists of. Weights are not read, and nothing that a file holds is
 /// executed.
 ///
@@ -187,14 +192,7 @@ fn external(model: &Path, name: &str, needed: u64) -> Result<MappedFile, String>
 /// When it cannot be read, is none of the formats, is truncated or contradicts itself.
 pub fn inspect(path: &Path) -> Result<Anatomy, Error> {
     let refuse = |problem: String| Error { file: printable(path), problem };
-    if !path.is_file() {
-        return Err(refuse("is no file".to_owned()));
-    }
-    let bytes =
-        MappedFile::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    if bytes.is_empty() {
-        return Err(refuse("the file is empty; export or copy it again".to_owned()));
-    }
+    let bytes = mapped(path).map_err(refuse)?;
     if let Some(header) = plan_header(&bytes) {
         return Ok(engine::anatomy(path, bytes.len() as u64, header));
     }
